@@ -1,0 +1,1 @@
+"""From providers to typed rows: plan, budget, ledger, landing, load, import."""
