@@ -51,7 +51,8 @@ class Credentials:
 
 
 def credentials_file(settings: Settings) -> Path:
-    """Where the sign-in is kept: JSON with user, password and url, readable by its owner alone."""
+    """Where the sign-in is kept: JSON with user, password, url and
+    sign_in (the text that the sign-in page wants), readable by its owner alone."""
     return settings.paths.private / "dashboard-credentials"
 
 
@@ -69,7 +70,8 @@ def credentials(settings: Settings, url: str | None = None) -> Credentials:
     if not file.exists():
         settings.paths.create()
         first = url or f"http://{LOOPBACK}:{settings.server.port}"
-        _write_private(file, {"user": USER, "password": secrets.token_urlsafe(24), "url": first}, replace=False)
+        made = Credentials(USER, secrets.token_urlsafe(24), first)
+        _write_private(file, made, replace=False)
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
         found = Credentials(str(kept["user"]), str(kept["password"]), str(kept["url"]))
@@ -82,7 +84,7 @@ def credentials(settings: Settings, url: str | None = None) -> Credentials:
         file.chmod(0o600)
     if url and url != found.url:
         found = Credentials(found.user, found.password, url)
-        _write_private(file, vars(found), replace=True)
+        _write_private(file, found, replace=True)
     return found
 
 
@@ -143,13 +145,13 @@ def apply_environment(settings: Settings, address: str | None = None) -> None:
         refresh_global_settings_context()
 
 
-def _write_private(file: Path, content: dict[str, str], *, replace: bool) -> None:
+def _write_private(file: Path, content: Credentials, *, replace: bool) -> None:
     """Write JSON with mode 0600, whole or not at all; without `replace` the first of two writers wins."""
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as out:
-            json.dump(content, out, indent=2)
+            json.dump({**vars(content), "sign_in": content.auth_string}, out, indent=2)
             out.write("\n")
         if replace:
             temporary.replace(file)

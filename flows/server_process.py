@@ -57,6 +57,7 @@ def _run(sock: socket.socket, folder: Path) -> None:
     import uvicorn
     from prefect.server.api.server import create_app
 
+    _let_schedules_insert_runs()
     config = uvicorn.Config(
         create_app, factory=True, log_level="warning", timeout_keep_alive=5, timeout_graceful_shutdown=5, lifespan="on"
     )
@@ -65,6 +66,18 @@ def _run(sock: socket.socket, folder: Path) -> None:
     server.run(sockets=[sock])
     if not server.started:
         raise SystemExit(1)
+
+
+def _let_schedules_insert_runs() -> None:
+    """Let Prefect 3.8 schedule runs on SQLAlchemy 2.1.
+
+    Its bulk insert of scheduled runs also passes `state`, a hybrid property that is stored in another table. SQLAlchemy 2.0
+    left such a key out; 2.1 refuses the insert unless the property says what to do with it: nothing.
+    """
+    from prefect.server.database.orm_models import FlowRun
+    from sqlalchemy import inspect
+
+    inspect(FlowRun).all_orm_descriptors["state"].bulk_dml_setter = lambda cls, mapping, value: None
 
 
 def _leave_when_unused(server: object, folder: Path) -> None:
