@@ -207,6 +207,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file."""
         # init_settings carries what the file says, so the environment must come first.
         return env_settings, init_settings
 

@@ -27,6 +27,8 @@ class RawTable:
 
     comment: str
     columns: dict[str, Column] = field(default_factory=dict)
+    # At least one of these groups of columns must be complete, else the row says nothing about anything.
+    identity: tuple[tuple[str, ...], ...] = ()
 
 
 COMMON = {
@@ -45,6 +47,9 @@ _IDENTITY = {
     "artist": Column("VARCHAR", "First credited artist."),
     "artists": Column("VARCHAR", "All credited artists, joined by '; '."),
 }
+
+
+_ANY_ID = (("spotify_id",), ("isrc",), ("source_id",), ("title", "artist"))
 
 
 def _named(**changes: Column) -> dict[str, Column]:
@@ -77,8 +82,6 @@ RAW: dict[str, RawTable] = {
     "tracks": RawTable(
         "Track metadata as observed; one row per track and answer.",
         _named(
-            title=Column("VARCHAR", "Title as the provider spells it.", required=True),
-            artist=Column("VARCHAR", "First credited artist.", required=True),
             artist_ids=Column("VARCHAR", "Spotify ids of the credited artists, joined by ';'."),
             album=Column("VARCHAR", "Album title."),
             release_date=Column("DATE", "Release date of the album; first day of the year or month where only that is known."),
@@ -88,8 +91,13 @@ RAW: dict[str, RawTable] = {
             mood=Column("VARCHAR", "Mood label given by an import."),
             era=Column("VARCHAR", "Decade label given by an import, as 2010s."),
         ),
+        identity=_ANY_ID,
     ),
-    "audio_features": RawTable("Audio features as observed; one row per track and answer.", {**_IDENTITY, **FEATURES}),
+    "audio_features": RawTable(
+        "Audio features as observed; one row per track and answer.",
+        {**_IDENTITY, **FEATURES},
+        identity=_ANY_ID,
+    ),
     "chart_entries": RawTable(
         "Chart positions as published; one row per chart, date, rank and answer.",
         {
@@ -108,7 +116,12 @@ RAW: dict[str, RawTable] = {
     "genre_labels": RawTable(
         "Genre labels as observed; one row per track or artist, label and answer.",
         {
-            "subject": Column("VARCHAR", "What the label is said of: track or artist.", required=True, choices=("track", "artist")),
+            "subject": Column(
+                "VARCHAR",
+                "What the label is said of: track or artist.",
+                required=True,
+                choices=("track", "artist"),
+            ),
             **_IDENTITY,
             "artist_id": Column("VARCHAR", "Spotify id of the artist, where the subject is an artist."),
             "label": Column("VARCHAR", "The label as the source spells it.", required=True),
@@ -121,6 +134,7 @@ RAW: dict[str, RawTable] = {
             popularity=Column("DOUBLE", "Popularity on the provider's scale (Spotify 0..100).", 0.0, None, required=True),
             observed_at=Column("TIMESTAMP", "When it was so (UTC).", required=True),
         ),
+        identity=_ANY_ID,
     ),
     "track_links": RawTable(
         "Chart keys and the tracks they were matched to; one row per key and change of its link.",
@@ -129,8 +143,12 @@ RAW: dict[str, RawTable] = {
             "artist": Column("VARCHAR", "Credit as charted.", required=True),
             "run_no": Column("INTEGER", "Which of several simultaneous runs.", 1, None, required=True),
             "track_id": Column("VARCHAR", "The chosen track, NULL if none."),
-            "status": Column("VARCHAR", "matched, review, unmatched or overridden.", required=True,
-                             choices=("matched", "review", "unmatched", "overridden")),
+            "status": Column(
+                "VARCHAR",
+                "matched, review, unmatched or overridden.",
+                required=True,
+                choices=("matched", "review", "unmatched", "overridden"),
+            ),
             "is_other_version": Column("BOOLEAN", "The link is another version than the chart means."),
             "method": Column("VARCHAR", "The rule that found it."),
             "score": Column("DOUBLE", "Confidence 0..1.", 0.0, 1.0),

@@ -1,0 +1,155 @@
+"""Rationing of calls, shared by every process through the ledger: a rolling rate window, a rolling quota window, and holds.
+
+A call is reserved before it is sent, so the sum over all processes never exceeds a limit. Nothing here sleeps for long: a wait above
+`MAX_WAIT_S` ends in `Deferred` with the instant from which it is worth trying again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from soundscope.ingest import tables as t
+from soundscope.ingest.ledger import Ledger
+from soundscope.sources.base import Deferred, QuotaSpent
+
+MAX_WAIT_S = 60.0
+# The provider counts arrivals, we count departures; this share of the window absorbs the difference.
+_MARGIN = 0.02
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be sent: `rate` calls in any `window_s` seconds, `quota` calls in any `quota_window_s` seconds; None is no limit."""
+
+    rate: int | None = None
+    window_s: float = 30.0
+    quota: int | None = None
+    quota_window_s: float = 86_400.0
+
+
+class Budget:
+    """The calls of one account at one provider.
+
+    Args:
+        ledger: where calls are counted.
+        provider: who is called.
+        account: hash that tells accounts apart.
+        limits: what may be sent.
+        run_id: the run that spends.
+        clock, sleep: time, replaceable in tests.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        provider: str,
+        account: str,
+        limits: Limits,
+        run_id: str,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.ledger = ledger
+        self.provider = provider
+        self.account = account
+        self.limits = limits
+        self.run_id = run_id
+        self._clock = clock
+        self._sleep = sleep
+
+    def acquire(self, kind: str) -> int:
+        """Reserve one call, waiting up to a minute for the rate window.
+
+        Returns:
+            The number of the reserved request, for `settle`.
+        Raises:
+            Deferred: the rate window or a hold lasts longer than a minute.
+            QuotaSpent: the quota of the rolling window is used up.
+        """
+        while True:
+            wait, request_id = self._try(kind)
+            if request_id is not None:
+                return request_id
+            self._sleep(wait)
+
+    def settle(self, request_id: int, status: int | None) -> None:
+        """Record the status of the answer to a reserved call; None if none came."""
+        with self.ledger.begin() as connection:
+            connection.execute(sa.update(t.requests).where(t.requests.c.request_id == request_id).values(http_status=status))
+
+    def hold(self, seconds: float, reason: str) -> datetime:
+        """The provider said wait: no process calls it for `seconds`. Returns the instant (UTC) it ends."""
+        until = self._clock() + seconds
+        with self.ledger.begin() as connection:
+            row = {"provider": self.provider, "account": self.account, "until": until, "reason": reason}
+            self.ledger.upsert(connection, t.holds, [row], ["until", "reason"])
+        return _instant(until)
+
+    def remaining(self) -> int | None:
+        """Calls left in the quota window; None without a quota, 0 during a hold for quota."""
+        now = self._clock()
+        with self.ledger.read() as connection:
+            hold = self._hold(connection, now)
+            if hold and hold[1] == "quota":
+                return 0
+            if self.limits.quota is None:
+                return None
+            return max(0, self.limits.quota - self._count(connection, now - self.limits.quota_window_s))
+
+    def _try(self, kind: str) -> tuple[float, int | None]:
+        limits = self.limits
+        with self.ledger.begin() as connection:
+            if self.ledger.engine.dialect.name == "postgresql":
+                lock = sa.text("select pg_advisory_xact_lock(hashtext(:name))")
+                connection.execute(lock, {"name": f"{self.provider}/{self.account}"})
+            now = self._clock()
+            hold = self._hold(connection, now)
+            if hold:
+                until, reason = hold
+                if until - now > MAX_WAIT_S or reason == "quota":
+                    kinds = QuotaSpent if reason == "quota" else Deferred
+                    raise kinds(f"{self.provider} asked us to wait ({reason})", status=429, retry_at=_instant(until))
+                return until - now, None
+            if limits.quota is not None and self._count(connection, now - limits.quota_window_s) >= limits.quota:
+                free_at = self._nth_newest(connection, limits.quota, now) + limits.quota_window_s
+                raise QuotaSpent(
+                    f"the budget of {limits.quota} calls for {self.provider} is spent", retry_at=_instant(max(free_at, now + 1))
+                )
+            if limits.rate is not None:
+                window = limits.window_s * (1 + _MARGIN)
+                if self._count(connection, now - window) >= limits.rate:
+                    wait = self._nth_newest(connection, limits.rate, now) + window - now
+                    if wait > MAX_WAIT_S:
+                        raise Deferred(f"the rate window of {self.provider} is full", retry_at=_instant(now + wait))
+                    return max(wait, 0.001), None
+            row = {"provider": self.provider, "account": self.account, "run_id": self.run_id, "kind": kind, "sent_at": now}
+            inserted = connection.execute(sa.insert(t.requests).values(**row))
+            key = inserted.inserted_primary_key
+            return 0.0, int(key[0]) if key else None
+
+    def _hold(self, connection: sa.Connection, now: float) -> tuple[float, str] | None:
+        h = t.holds.c
+        query = sa.select(h.until, h.reason).where(h.provider == self.provider, h.account == self.account, h.until > now)
+        row = connection.execute(query).first()
+        return (row.until, row.reason) if row else None
+
+    def _mine(self) -> sa.ColumnElement[bool]:
+        return sa.and_(t.requests.c.provider == self.provider, t.requests.c.account == self.account)
+
+    def _count(self, connection: sa.Connection, since: float) -> int:
+        query = sa.select(sa.func.count()).where(self._mine(), t.requests.c.sent_at > since)
+        return int(connection.execute(query).scalar_one())
+
+    def _nth_newest(self, connection: sa.Connection, n: int, default: float) -> float:
+        query = sa.select(t.requests.c.sent_at).where(self._mine()).order_by(t.requests.c.sent_at.desc()).offset(n - 1).limit(1)
+        found = connection.execute(query).scalar()
+        return float(found) if found is not None else default
+
+
+def _instant(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)

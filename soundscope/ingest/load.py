@@ -1,0 +1,172 @@
+"""Load: landed files to `raw.*`, each file exactly once, in one transaction with the note that it is loaded.
+
+No network, no decisions between providers; `typed.py` has the casting, the sources say how rows are read. `replay` empties the raw
+tables and loads everything again, which gives the same tables.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from soundscope.errors import SoundScopeError
+from soundscope.ingest import landing
+from soundscope.ingest.imports import load_import
+from soundscope.ingest.raw_schema import RAW
+from soundscope.ingest.typed import create_raw, insert_typed, literal
+from soundscope.sources.base import RowSpec
+from soundscope.sources.registry import ROWS
+
+log = logging.getLogger(__name__)
+_CHUNK_FILES = 200
+_ENVELOPE = (
+    "{n: 'BIGINT', provider: 'VARCHAR', kind: 'VARCHAR', keys: 'VARCHAR[]', outcomes: 'MAP(VARCHAR, VARCHAR)', status: 'INTEGER', "
+    "payload: 'JSON', fetched_at: 'VARCHAR', run_id: 'VARCHAR', body: 'VARCHAR', encoding: 'VARCHAR'}"
+)
+
+
+@dataclass
+class LoadResult:
+    """What a load brought: rows per raw table, refused values, files read, files that could not be read (with the reason)."""
+
+    files: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    quarantined: int = 0
+    damaged: dict[str, str] = field(default_factory=dict)
+
+    def add(self, table: str, inserted: int, refused: int) -> None:
+        """Count what came into one table."""
+        if inserted:
+            self.rows[table] = self.rows.get(table, 0) + inserted
+        self.quarantined += refused
+
+
+def load_new(con: duckdb.DuckDBPyConnection, root: Path, progress: Callable[[int, int], None] | None = None) -> LoadResult:
+    """Load every landing file that is not loaded yet.
+
+    Args:
+        con: the writer.
+        root: the landing folder.
+        progress: called with files done and files to do.
+    Raises:
+        SoundScopeError: DuckDB could not read or write; the transaction at hand was rolled back.
+    """
+    create_raw(con)
+    loaded = {row[0] for row in con.execute("select landing_file from raw.loaded_files").fetchall()}
+    waiting = [path for path in landing.files(root) if path.relative_to(root).as_posix() not in loaded]
+    result = LoadResult()
+    done = 0
+    for chunk in _chunks(root, waiting):
+        _load_chunk(con, root, chunk, result)
+        done += len(chunk)
+        if progress:
+            progress(done, len(waiting))
+    return result
+
+
+def replay(con: duckdb.DuckDBPyConnection, root: Path, progress: Callable[[int, int], None] | None = None) -> LoadResult:
+    """Rebuild every raw table from landing alone."""
+    create_raw(con)
+    con.execute("begin")
+    for table in (*RAW, "quarantine", "loaded_files"):
+        con.execute(f"delete from raw.{table}")
+    con.execute("commit")
+    return load_new(con, root, progress)
+
+
+def _chunks(root: Path, paths: list[Path]) -> Iterable[list[Path]]:
+    """Files of one folder (one provider and kind) at a time, imports one by one, in the order they were landed."""
+    chunk: list[Path] = []
+    for path in paths:
+        alone = _is_import(path, root)
+        same = chunk and path.relative_to(root).parts[:2] == chunk[0].relative_to(root).parts[:2]
+        if chunk and (alone or not same or len(chunk) >= _CHUNK_FILES or _is_import(chunk[0], root)):
+            yield chunk
+            chunk = []
+        chunk.append(path)
+    if chunk:
+        yield chunk
+
+
+def _is_import(path: Path, root: Path) -> bool:
+    return path.relative_to(root).parts[0] == "import"
+
+
+def _load_chunk(con: duckdb.DuckDBPyConnection, root: Path, chunk: list[Path], result: LoadResult) -> None:
+    con.execute("begin")
+    try:
+        if _is_import(chunk[0], root):
+            load_import(con, root, chunk[0], result.add)
+        else:
+            _load_answers(con, root, chunk, result)
+        names = ", ".join(
+            f"({literal(path.relative_to(root).as_posix())}, {literal(path.relative_to(root).parts[0])})" for path in chunk
+        )
+        con.execute(f"insert into raw.loaded_files (landing_file, provider) values {names}")
+        con.execute("commit")
+        result.files += len(chunk)
+    except duckdb.Error as error:
+        con.execute("rollback")
+        if isinstance(error, duckdb.BinderException | duckdb.CatalogException | duckdb.ParserException):
+            raise  # a mistake of ours, not of the file
+        if len(chunk) > 1:
+            # One damaged file must not keep the others out.
+            for path in chunk:
+                _load_chunk(con, root, [path], result)
+            return
+        if isinstance(
+            error, duckdb.OutOfMemoryException | duckdb.FatalException | duckdb.InternalException
+        ) or "No space left" in str(error):
+            raise SoundScopeError(
+                f"Loading {chunk[0].name} failed: {str(error).splitlines()[0]}.",
+                next_step="free disk space or memory and run again: what is landed is kept.",
+            ) from error
+        log.warning("landing file %s cannot be loaded: %s", chunk[0], str(error).splitlines()[0])
+        result.damaged[chunk[0].relative_to(root).as_posix()] = str(error).splitlines()[0]
+    except BaseException:
+        con.execute("rollback")
+        raise
+
+
+def _load_answers(con: duckdb.DuckDBPyConnection, root: Path, chunk: list[Path], result: LoadResult) -> None:
+    largest = max(path.stat().st_size for path in chunk)
+    # A line may be as large as the whole file; JSON compresses at most some thirtyfold.
+    line_limit = min(max(largest * 40, 16 << 20), 1 << 30)
+    files = ", ".join(literal(path.as_posix()) for path in chunk)
+    prefix = len(root.as_posix()) + 2
+    con.execute(
+        f"create or replace temp table answers as select * exclude (body, filename, fetched_at), cast(body as json) as body, "
+        f"substr(filename, {prefix}) as landing_file, cast(rtrim(fetched_at, 'Z') as timestamp) as fetched_at "
+        f"from read_json([{files}], format = 'newline_delimited', columns = {_ENVELOPE}, filename = true, maximum_object_size = {line_limit}) "
+        # Refusals and broken bodies are kept in landing and counted in the ledger; they hold no rows.
+        "where status = 200 and encoding = 'utf-8' and json_valid(body)"
+    )
+    kinds = con.execute("select distinct provider, kind from answers order by all").fetchall()
+    for provider, kind in kinds:
+        for spec in ROWS.get(provider, {}).get(kind, ()):
+            given = _stage(con, spec, provider, kind)
+            result.add(spec.table, *insert_typed(con, spec.table, "stage", given, spec.bounds))
+    con.execute("drop table if exists stage")
+    con.execute("drop table answers")
+
+
+def _stage(con: duckdb.DuckDBPyConnection, spec: RowSpec, provider: str, kind: str) -> list[str]:
+    given = list(spec.columns)
+    columns = ", ".join(f'cast({expression} as varchar) as "{name}"' for name, expression in spec.columns.items())
+    con.execute(
+        f"create or replace temp table stage as with lists as (select *, {spec.rows} as list from answers "
+        f"where provider = {literal(provider)} and kind = {literal(kind)}), "
+        "elements as (select * exclude (list), unnest(list) as e, generate_subscripts(list, 1) as i from lists) "
+        f"select {columns}, provider, fetched_at, run_id, landing_file, n * 1000000 + i as row_no, cast(e as varchar) as raw_line "
+        f"from elements where {spec.where}"
+    )
+    return given
+
+
+def raw_counts(con: duckdb.DuckDBPyConnection) -> Mapping[str, int]:
+    """Rows of every raw table."""
+    return {name: con.execute(f"select count(*) from raw.{name}").fetchall()[0][0] for name in (*RAW, "quarantine")}

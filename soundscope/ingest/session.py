@@ -1,0 +1,128 @@
+"""One ingest session: the sources this configuration allows, each behind its budget, and what they said they allow.
+
+Opened by the command line and by flows alike; planning is in `plan.py`, fetching in `fetch.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from soundscope.ingest.budget import Budget, Limits
+from soundscope.ingest.ledger import Ledger, account_of
+from soundscope.settings import Settings, spotify_credentials
+from soundscope.sources.base import Capability, ProviderTrouble, Refused, Source
+from soundscope.sources.http import Client
+from soundscope.sources.registry import SOURCES, Disabled, address, enabled, make
+
+log = logging.getLogger(__name__)
+PROBE_EVERY = timedelta(days=1)
+
+
+@dataclass
+class Session:
+    """Open sources and their budgets. `refused` collects what was refused in this run: (provider, capability) -> message."""
+
+    settings: Settings
+    ledger: Ledger
+    run_id: str
+    sources: dict[str, Source]
+    budgets: dict[str, Budget]
+    disabled: list[Disabled]
+    refused: dict[tuple[str, str], str] = field(default_factory=dict)
+    capabilities: dict[str, dict[str, bool]] = field(default_factory=dict)
+
+    def allows(self, provider: str, capability: str) -> bool:
+        """Whether a provider is there and has not refused this, now or when probed."""
+        if provider not in self.sources or (provider, "catalogue") in self.refused or (provider, capability) in self.refused:
+            return False
+        known = self.capabilities.get(provider, {})
+        return known.get("catalogue", True) and known.get(capability, True)
+
+    def refuse(self, provider: str, capability: str, message: str) -> None:
+        """Note a refusal once for the whole run."""
+        if (provider, capability) not in self.refused:
+            self.refused[(provider, capability)] = message
+            log.warning("%s: %s", provider, message)
+
+
+def open_session(settings: Settings, ledger: Ledger, run_id: str, urls: Mapping[str, str]) -> Session:
+    """Make every source that may be asked.
+
+    Args:
+        settings: the configuration.
+        ledger: counts the calls.
+        run_id: the run that makes them.
+        urls: addresses of the sandbox's providers; empty in live use.
+    """
+    on, off = enabled(settings, urls)
+    session = Session(settings, ledger, run_id, {}, {}, off)
+    for name in on:
+        budget = Budget(ledger, name, account(settings, name, urls), limits(settings, name), run_id)
+        client = Client(name, budget, settings.provider(name).timeout_s, _agent(settings, name))
+        session.budgets[name] = budget
+        session.sources[name] = make(settings, name, urls, client)
+    return session
+
+
+def account(settings: Settings, name: str, urls: Mapping[str, str]) -> str:
+    """A hash of whose budget is spent: the address, and for Spotify the client id."""
+    client_id = (spotify_credentials(settings.home) or ("", ""))[0] if name == "spotify" else ""
+    return account_of(
+        address(settings, name, urls) if settings.profile == "live" else settings.profile, client_id, _tier(settings)
+    )
+
+
+def _tier(settings: Settings) -> str:
+    return settings.sandbox.tier if settings.profile == "sandbox" else ""
+
+
+def limits(settings: Settings, name: str) -> Limits:
+    """What may be sent to a provider: as configured, else as known of the live one; the sandbox sets its own limits."""
+    said, entry = settings.provider(name), SOURCES[name]
+    live = settings.profile == "live"
+    development = name == "spotify" and (live or settings.sandbox.tier.startswith("development"))
+    return Limits(
+        rate=said.rate or (entry.rate if live else None),
+        window_s=said.window_s or entry.window_s,
+        quota=said.daily_budget if said.daily_budget is not None else (entry.daily_budget if live or development else None),
+        quota_window_s=said.quota_window_s,
+    )
+
+
+def probe(session: Session, *, force: bool = False) -> dict[str, list[Capability]]:
+    """Ask every source what it allows, at most once a day; remembers the answers in the ledger.
+
+    Returns:
+        What was asked now, per provider; empty for those asked within a day. A provider that cannot be asked now (an outage, a spent
+        budget) keeps what was known, and is asked again next time.
+    """
+    asked: dict[str, list[Capability]] = {}
+    for name, source in session.sources.items():
+        budget = session.budgets[name]
+        known = None if force else session.ledger.capabilities(name, budget.account, PROBE_EVERY)
+        if known is None:
+            try:
+                found = source.probe()
+            except Refused as trouble:
+                found = [Capability("catalogue", False, trouble.message, "other providers go on without it")]
+            except ProviderTrouble as trouble:
+                log.warning("%s could not be asked what it allows: %s", name, trouble.message)
+                known = session.ledger.capabilities(name, budget.account, timedelta(days=3650)) or {}
+                found = []
+            if found:
+                asked[name] = found
+                rows = [vars(capability) for capability in found]
+                session.ledger.save_capabilities(name, budget.account, rows)
+                known = {capability.capability: capability.is_allowed for capability in found}
+        session.capabilities[name] = known or {}
+        if hasattr(source, "capabilities"):
+            source.capabilities = session.capabilities[name]
+    return asked
+
+
+def _agent(settings: Settings, name: str) -> str | None:
+    contact = settings.provider(name).contact
+    return f"soundscope ({contact})" if contact else None

@@ -1,0 +1,181 @@
+"""From text to typed rows: the SQL that casts, checks documented ranges, and quarantines what does not fit.
+
+Generated from `raw_schema.py`, used by every provider and every import alike. A value that cannot be typed or lies outside its range
+becomes NULL and a quarantine entry; only a row without its key is quarantined whole. Nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import duckdb
+
+from soundscope.ingest.raw_schema import COMMON, PROVIDERS_TABLE, QUARANTINE_TABLE, RAW, UNDETECTED, Column, RawTable
+
+_LINE_CUT = 2000
+_VALUE_CUT = 200
+
+
+def create_raw(con: duckdb.DuckDBPyConnection) -> None:
+    """Make the schema `raw` with every table and comment, where missing. New columns of a later version are added."""
+    con.execute("create schema if not exists raw")
+    for name, table in {**RAW, "quarantine": QUARANTINE_TABLE}.items():
+        _create(con, name, table, {**table.columns, **COMMON})
+    _create(con, "providers", PROVIDERS_TABLE, PROVIDERS_TABLE.columns)
+    con.execute(
+        "create table if not exists raw.loaded_files (landing_file varchar, provider varchar)"
+    )
+    con.execute("comment on table raw.loaded_files is 'Landing files that have been loaded; one row per file.'")
+
+
+def _create(con: duckdb.DuckDBPyConnection, name: str, table: RawTable, columns: Mapping[str, Column]) -> None:
+    body = ", ".join(f'"{column}" {spec.type}' for column, spec in columns.items())
+    con.execute(f"create table if not exists raw.{name} ({body})")
+    con.execute(f"comment on table raw.{name} is {literal(table.comment)}")
+    for column, spec in columns.items():
+        con.execute(f'comment on column raw.{name}."{column}" is {literal(spec.comment)}')
+
+
+def insert_typed(
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    stage: str,
+    given: Collection[str],
+    bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+) -> tuple[int, int]:
+    """Move text rows into a raw table, and what does not fit into quarantine.
+
+    Args:
+        con: the writer, inside a transaction.
+        table: name of the raw table.
+        stage: a table of text columns (those in `given`) with the common columns and `raw_line`.
+        given: which columns of the raw table the stage has; the others become NULL.
+        bounds: ranges that replace those of the schema.
+    Returns:
+        Rows inserted, quarantine entries written.
+    """
+    spec = RAW[table]
+    columns = {name: _bounded(column, (bounds or {}).get(name)) for name, column in spec.columns.items()}
+    typed = {
+        name: value(f's."{name}"', column) if name in given else f"cast(null as {column.type})"
+        for name, column in columns.items()
+    }
+    # Values are cast once, in a table of their own; what is NULL there but not in the text was refused.
+    select = ", ".join(f'{expression} as "{name}"' for name, expression in typed.items())
+    con.execute(
+        f"create or replace temp table typed as select {select}, s.provider, s.fetched_at, s.run_id, s.landing_file, s.row_no from {stage} s"
+    )
+    missing = _missing_key(spec, columns)
+    names = ", ".join(f'"{name}"' for name in [*columns, *COMMON])
+    inserted = con.execute(f"insert into raw.{table} ({names}) select {names} from typed t where not ({missing})").fetchone()
+    refused = _quarantine(con, table, stage, columns, given, missing)
+    con.execute("drop table typed")
+    return int(inserted[0]) if inserted else 0, refused
+
+
+def _quarantine(
+    con: duckdb.DuckDBPyConnection, table: str, stage: str, columns: Mapping[str, Column], given: Collection[str], missing: str
+) -> int:
+    before = con.execute("select count(*) from raw.quarantine").fetchone()
+    key = _row_key(given)
+    common = "s.provider, s.fetched_at, s.run_id, s.landing_file, s.row_no"
+    head = 'insert into raw.quarantine (table_name, "field", raw_value, reason, row_key, raw_line, provider, fetched_at, run_id, landing_file, row_no)'
+    line = f"left(s.raw_line, {_LINE_CUT})"
+    parts = []
+    for name in given:
+        column = columns[name]
+        text = clean(f's."{name}"', column)
+        silent = (
+            f" and {text} <> '{UNDETECTED[name]}' and try_cast({text} as double) is distinct from {UNDETECTED[name]}"
+            if name in UNDETECTED
+            else ""
+        )
+        parts.append(
+            f'select {literal(table)}, {literal(name)}, left(s."{name}", {_VALUE_CUT}), {_reason(name, column, text)}, {key}, {line}, {common} '
+            f'from {stage} s join typed t using (landing_file, row_no) where {text} is not null and t."{name}" is null{silent}'
+        )
+    parts.append(
+        f"select {literal(table)}, null, null, {literal('the row has no key: ' + _key_words(RAW[table]))}, {key}, {line}, {common} "
+        f"from {stage} s join typed t using (landing_file, row_no) where {missing}"
+    )
+    con.execute(head + " " + " union all ".join(parts))
+    after = con.execute("select count(*) from raw.quarantine").fetchone()
+    return int(after[0]) - int(before[0]) if before and after else 0
+
+
+def clean(expression: str, column: Column) -> str:
+    """Text with the ways of writing "nothing" turned into NULL."""
+    empties = "''" if column.type in ("VARCHAR",) else "'', 'NA', 'N/A', 'NaN', 'nan', 'null', 'NULL', 'None', '-'"
+    return f"(case when trim({expression}) in ({empties}) then null else trim({expression}) end)"
+
+
+def value(expression: str, column: Column) -> str:
+    """The typed value of a text, NULL where it cannot be typed, is out of range, or is no listed choice."""
+    text = clean(expression, column)
+    if column.type == "VARCHAR":
+        if column.choices:
+            return f"case when lower({text}) in ({', '.join(map(literal, column.choices))}) then lower({text}) end"
+        return text
+    if column.type in ("INTEGER", "BIGINT"):
+        # '5.0' is a whole number, '5.7' is not: never rounded.
+        number = f"try_cast({text} as double)"
+        cast = f"case when {number} = floor({number}) then try_cast({number} as {column.type}) end"
+    elif column.type == "DOUBLE":
+        number = cast = f"try_cast({text} as double)"
+        cast = f"case when isfinite({number}) then {number} end"
+    elif column.type == "DATE":
+        # Only the ISO form: 03/04/2020 has two meanings.
+        return f"case when regexp_full_match({text}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([ T].*)?') then try_cast(left({text}, 10) as date) end"
+    elif column.type == "TIMESTAMP":
+        return f"try_cast(rtrim({text}, 'Z') as timestamp)"
+    else:
+        return f"try_cast({text} as {column.type})"
+    within = [f"{number} >= {column.low}"] if column.low is not None else []
+    within += [f"{number} <= {column.high}"] if column.high is not None else []
+    return f"case when {' and '.join(within)} then {cast} end" if within else cast
+
+
+def literal(words: str) -> str:
+    """A SQL string."""
+    return "'" + words.replace("'", "''") + "'"
+
+
+def _bounded(column: Column, bounds: tuple[float | None, float | None] | None) -> Column:
+    if bounds is None:
+        return column
+    return Column(column.type, column.comment, bounds[0], bounds[1], column.required, column.choices)
+
+
+def _missing_key(spec: RawTable, columns: Mapping[str, Column]) -> str:
+    conditions = [f't."{name}" is null' for name, column in columns.items() if column.required]
+    if spec.identity:
+        held = [" and ".join(f't."{name}" is not null' for name in group) for group in spec.identity]
+        conditions.append("not (" + " or ".join(f"({group})" for group in held) + ")")
+    return " or ".join(conditions) or "false"
+
+
+def _key_words(spec: RawTable) -> str:
+    required = [name for name, column in spec.columns.items() if column.required]
+    words = [", ".join(required)] if required else []
+    words += [" or ".join(" + ".join(group) for group in spec.identity)] if spec.identity else []
+    return "it needs " + " and ".join(words)
+
+
+def _row_key(given: Collection[str]) -> str:
+    names = [
+        n
+        for n in ("chart", "chart_date", "rank", "spotify_id", "source_id", "isrc", "title", "artist", "track_id", "model_id")
+        if n in given
+    ]
+    return "left(concat_ws(' | ', " + ", ".join(f's."{name}"' for name in names) + "), 300)" if names else "null"
+
+
+def _reason(name: str, column: Column, text: str) -> str:
+    kind = {"INTEGER": "a whole number", "BIGINT": "a whole number", "DOUBLE": "a number", "DATE": "a date as YYYY-MM-DD",
+            "TIMESTAMP": "a time", "BOOLEAN": "true or false"}.get(column.type, "one of " + ", ".join(column.choices))  # fmt: skip
+    wrong_type = f"not {kind}"
+    if column.low is None and column.high is None:
+        return literal(wrong_type)
+    low = "" if column.low is None else f"{column.low:g}"
+    high = "" if column.high is None else f"{column.high:g}"
+    return f"case when try_cast({text} as double) is null then {literal(wrong_type)} else {literal(f'outside {low}..{high}')} end"

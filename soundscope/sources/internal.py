@@ -1,0 +1,28 @@
+"""What SoundScope itself lands: links, recordings, models and scores come back through landing like any other source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from soundscope.sources.base import RowSpec
+from soundscope.sources.json_sql import elements, text
+
+PROVIDER = "soundscope"
+_COLUMNS: dict[str, tuple[str, ...]] = {
+    "track_links": (
+        "title", "artist", "run_no", "track_id", "status", "is_other_version", "method", "score", "runner_up_track_id",
+        "runner_up_score", "decided_by", "decided_at", "reason",
+    ),
+    "recordings": ("track_id", "recording_id"),
+    "model_runs": (
+        "model_id", "trained_at", "target", "algorithm", "is_champion", "verdict", "reason", "release_id", "n_train", "n_classes",
+        "provider_mix", "artefact_sha256", "seed",
+    ),
+    "model_metrics": ("model_id", "split", "metric", "class", "value", "ci_low", "ci_high"),
+    "confusion": ("model_id", "split", "true_genre", "predicted_genre", "n"),
+    "predictions": ("track_id", "model_id", "genre", "probability", "rank", "release_id", "scored_at", "input_hash"),
+}  # fmt: skip
+INTERNAL_ROWS: Mapping[str, tuple[RowSpec, ...]] = {
+    kind: (RowSpec(kind, elements("$.rows[*]"), {name: text(f"$.{name}") for name in columns}),)
+    for kind, columns in _COLUMNS.items()
+}

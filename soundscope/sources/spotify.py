@@ -1,0 +1,395 @@
+"""Spotify Web API: search, tracks, artists, playlists and, for the few apps that may, audio features.
+
+spotipy is the transport only, with a plain session of our own: its retries hide Retry-After and can sleep for hours, its file cache
+mixes up accounts, and its debug log prints the client secret. What an app may do depends on when it was made, so it is probed and never
+assumed. Terms (Developer Terms of 2025-05-15) forbid training on what comes from here, its analysis, and keeping it indefinitely; the
+provider is off in live use until the user accepts them by date.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any, ClassVar
+
+import requests
+import spotipy
+from spotipy.cache_handler import MemoryCacheHandler
+from spotipy.oauth2 import SpotifyClientCredentials, SpotifyOauthError
+
+from soundscope.sources.base import Answer, Capability, Outcome, Refused, Reply, RowSpec, Unit
+from soundscope.sources.http import Client
+from soundscope.sources.json_sql import elements, first_day, joined, precision, text
+
+LIVE_URL = "https://api.spotify.com/v1/"
+LIVE_TOKEN_URL = "https://accounts.spotify.com/api/token"  # noqa: S105 - an address
+TERMS = "2025-05-15"
+# Any id will do to ask whether an endpoint is granted; this one is the example of the public documentation.
+PROBE_ID = "11dFghVXANMlKmJXsNCbNl"
+# Development apps made since 2026 may ask for ten at most; five find the same song.
+SEARCH_LIMIT = 5
+# At DEBUG spotipy logs the bearer token and the header that holds the secret, so that level is closed for it.
+for _name in ("spotipy", "spotipy.client", "spotipy.oauth2"):
+    logging.getLogger(_name).setLevel(logging.INFO)
+
+_DATE = text("$.album.release_date")
+
+
+def _track_columns(identifier: str) -> dict[str, str]:
+    return {
+        # The requested id: without linked_from a relinked answer cannot be mapped back.
+        "source_id": identifier,
+        "spotify_id": identifier,
+        "isrc": f"upper(replace({text('$.external_ids.isrc')}, '-', ''))",
+        "title": text("$.name"),
+        "artist": text("$.artists[0].name"),
+        "artists": joined("$.artists[*].name", "; "),
+        "artist_ids": joined("$.artists[*].id", ";"),
+        "album": text("$.album.name"),
+        "release_date": first_day(_DATE),
+        "release_precision": f"coalesce({text('$.album.release_date_precision')}, {precision(_DATE)})",
+        "duration_ms": text("$.duration_ms"),
+        "explicit": text("$.explicit"),
+    }
+
+
+def _popularity(identifier: str) -> dict[str, str]:
+    return {
+        "source_id": identifier,
+        "spotify_id": identifier,
+        "title": text("$.name"),
+        "artist": text("$.artists[0].name"),
+        "popularity": text("$.popularity"),
+        "observed_at": "cast(fetched_at as varchar)",
+    }
+
+
+def _track_rows(rows: str, identifier: str, where: str = "json_type(e) = 'OBJECT'") -> tuple[RowSpec, ...]:
+    """Track metadata, and popularity where the tier gives it (an absent key is NULL, never 0)."""
+    has_popularity = f"{where} and {text('$.popularity')} is not null"
+    return (
+        RowSpec("tracks", rows, _track_columns(identifier), where),
+        RowSpec("popularity", rows, _popularity(identifier), has_popularity, bounds={"popularity": (0, 100)}),
+    )
+
+
+# Old playlists say `track`, new ones `item`; local files carry no id.
+_ITEM = "coalesce(json_extract(e, '$.item'), json_extract(e, '$.track'))"
+_ITEMS = f"list_transform({elements('$.items[*]')}, lambda e: {_ITEM})"
+_WITH_ID = "json_type(e) = 'OBJECT' and json_extract_string(e, '$.id') is not null"
+_FEATURES = (
+    "tempo", "danceability", "energy", "valence", "loudness", "acousticness", "instrumentalness", "speechiness",
+    "liveness", "key", "mode", "time_signature", "duration_ms",
+)  # fmt: skip
+
+
+class Spotify:
+    """Spotify as a source of `playlist`, `artist_tracks`, `search`, `tracks`, `audio_features` and `artists` units."""
+
+    name: ClassVar[str] = "spotify"
+    licence: ClassVar[str] = f"Spotify Developer Terms {TERMS}"
+    train_ok: ClassVar[bool] = False
+    fresh: ClassVar[Mapping[str, timedelta | None]] = {
+        "playlist": timedelta(hours=20),
+        "artist_tracks": timedelta(days=7),
+        "search": None,
+        "tracks": timedelta(hours=20),
+        "audio_features": timedelta(days=30),
+        "artists": timedelta(days=30),
+    }
+    rows: ClassVar[Mapping[str, tuple[RowSpec, ...]]] = {
+        "search": _track_rows(elements("$.tracks.items[*]"), text("$.id"), _WITH_ID),
+        "tracks": _track_rows(elements("$.tracks[*]"), "keys[i]"),
+        "track": _track_rows("[body]", "keys[1]"),
+        "playlist": (
+            *_track_rows(_ITEMS, text("$.id"), _WITH_ID),
+            RowSpec(
+                "genre_labels",
+                _ITEMS,
+                {
+                    "subject": "'track'",
+                    "source_id": text("$.id"),
+                    "spotify_id": text("$.id"),
+                    "title": text("$.name"),
+                    "artist": text("$.artists[0].name"),
+                    "label": text("$.genre", "payload"),
+                    "source": "'spotify:playlist:' || keys[1]",
+                },
+                f"{_WITH_ID} and {text('$.genre', 'payload')} is not null",
+            ),
+        ),
+        "artist_tracks": (),
+        "album_tracks": (
+            RowSpec(
+                "tracks",
+                elements("$.items[*]"),
+                {
+                    "source_id": text("$.id"),
+                    "spotify_id": text("$.id"),
+                    "title": text("$.name"),
+                    "artist": text("$.artists[0].name"),
+                    "artists": joined("$.artists[*].name", "; "),
+                    "artist_ids": joined("$.artists[*].id", ";"),
+                    "duration_ms": text("$.duration_ms"),
+                    "explicit": text("$.explicit"),
+                },
+                _WITH_ID,
+            ),
+        ),
+        "audio_features": (
+            RowSpec(
+                "audio_features",
+                elements("$.audio_features[*]"),
+                {"source_id": "keys[i]", "spotify_id": "keys[i]", **{name: text(f"$.{name}") for name in _FEATURES}},
+                "json_type(e) = 'OBJECT'",
+            ),
+        ),
+        "artists": (
+            RowSpec(
+                "genre_labels",
+                "flatten(list_transform(json_extract(body, '$.artists[*]'), lambda a: list_transform("
+                "coalesce(json_extract_string(a, '$.genres[*]'), []), "
+                "lambda g: json_object('id', json_extract_string(a, '$.id'), 'artist', json_extract_string(a, '$.name'), 'label', g))))",
+                {
+                    "subject": "'artist'",
+                    "artist_id": text("$.id"),
+                    "artist": text("$.artist"),
+                    "label": text("$.label"),
+                    "source": "'spotify:artist'",
+                },
+            ),
+        ),
+        "artist": (
+            RowSpec(
+                "genre_labels",
+                "list_transform(coalesce(json_extract_string(body, '$.genres[*]'), []), lambda g: json_object('label', g))",
+                {
+                    "subject": "'artist'",
+                    "artist_id": "keys[1]",
+                    "artist": text("$.name", "body"),
+                    "label": text("$.label"),
+                    "source": "'spotify:artist'",
+                },
+            ),
+        ),
+    }
+
+    def __init__(self, client: Client, url: str, token_url: str, credentials: tuple[str, str]) -> None:
+        self.client = client
+        self.url = url if url.endswith("/") else url + "/"
+        self.token_url = token_url
+        self._credentials = credentials
+        self._auth: SpotifyClientCredentials | None = None
+        self._lock = threading.Lock()
+        self.capabilities: dict[str, bool] = {}
+
+    def batch_size(self, kind: str) -> int:
+        """Ids per call: documented maxima where batches are allowed, else one."""
+        if kind == "audio_features":
+            return 100
+        return 50 if kind in ("tracks", "artists") and self.capabilities.get("batch", True) else 1
+
+    def probe(self) -> list[Capability]:
+        """Three calls tell what this app may do: its features, its batches, and (from the answer) popularity."""
+        features = self._call("probe", partial(_get, path="audio-features/?ids=" + PROBE_ID))
+        batch = self._call("probe", lambda sp: sp.tracks([PROBE_ID]))
+        for reply in (features, batch):
+            if reply.status == 403 and (why := _account_refused(reply)):
+                return [Capability("catalogue", False, why, "other providers go on; Spotify is left alone for a day")]
+        allowed = {"features": features.status == 200, "batch": batch.status == 200}
+        return [
+            Capability("catalogue", True, "search, tracks and artists answer"),
+            Capability(
+                "audio_features", allowed["features"],
+                "allowed" if allowed["features"] else f"refused with status {features.status}: closed to apps made since 2024-11-27",
+                "" if allowed["features"] else "features come from ReccoBeats and imported files",
+            ),
+            Capability(
+                "batch", allowed["batch"], "allowed" if allowed["batch"] else "refused: development app made since 2026-02-11",
+                "" if allowed["batch"] else "one call per track and artist, charting ones first",
+            ),
+            Capability(
+                "popularity", allowed["batch"], "given with tracks" if allowed["batch"] else "not given to this app",
+                "" if allowed["batch"] else "popularity stays NULL; the chart itself says what is popular",
+            ),
+        ]  # fmt: skip
+
+    def fetch(self, kind: str, units: Sequence[Unit]) -> Iterator[Answer]:
+        """Ask for these units; see `Source.fetch`."""
+        if kind in ("tracks", "artists", "audio_features"):
+            size = self.batch_size(kind)
+            for start in range(0, len(units), size):
+                yield self._ids(kind, [unit.key for unit in units[start : start + size]], single=size == 1)
+            return
+        for unit in units:
+            if kind == "search":
+                yield self._search(unit)
+            elif kind == "playlist":
+                yield from self._playlist(unit)
+            elif kind == "artist_tracks":
+                yield from self._artist(unit)
+
+    def _ids(self, kind: str, keys: list[str], *, single: bool) -> Answer:
+        if single:
+            method = "track" if kind == "tracks" else "artist"
+            reply = self._call(kind, lambda sp: getattr(sp, method)(keys[0]))
+            found = {200: Outcome.OK, 400: Outcome.ABSENT, 404: Outcome.ABSENT}
+            self._guard(reply, kind)
+            return Answer(method, keys, reply, {keys[0]: found.get(reply.status, Outcome.ERROR)}, _message(reply))
+        if kind == "audio_features":
+            reply = self._call(kind, partial(_get, path="audio-features/?ids=" + ",".join(keys)))
+        else:
+            reply = self._call(kind, lambda sp: getattr(sp, kind)(keys))
+        self._guard(reply, "audio_features" if kind == "audio_features" else "batch")
+        if reply.status != 200:
+            return Answer(kind, keys, reply, dict.fromkeys(keys, Outcome.ERROR), _message(reply))
+        rows = _list(reply, kind)
+        rows += [None] * (len(keys) - len(rows))
+        outcomes = {key: Outcome.OK if row else Outcome.ABSENT for key, row in zip(keys, rows, strict=False)}
+        return Answer(kind, keys, reply, outcomes)
+
+    def _search(self, unit: Unit) -> Answer:
+        query = f'track:"{_quoted(unit.payload["title"])}" artist:"{_quoted(unit.payload["artist"])}"'
+        reply = self._call("search", lambda sp: sp.search(query, limit=SEARCH_LIMIT, type="track"))
+        self._guard(reply, "catalogue")
+        if reply.status != 200:
+            return Answer("search", [unit.key], reply, {unit.key: Outcome.ERROR}, _message(reply))
+        tracks = json.loads(reply.body).get("tracks") or {}
+        found = any(tracks.get("items") or [])
+        return Answer("search", [unit.key], reply, {unit.key: Outcome.OK if found else Outcome.ABSENT})
+
+    def _playlist(self, unit: Unit) -> Iterator[Answer]:
+        url: str | None = f"{self.url}playlists/{unit.key}/items?limit=50&offset=0"
+        while url:
+            here = url
+            reply = self._call("playlist", partial(_get, path=here))
+            if reply.status == 403:
+                raise Refused(
+                    f"playlist {unit.key} is refused: an app without a logged-in user may read it only in the extended tiers",
+                    capability="playlist", status=403,
+                )  # fmt: skip
+            if reply.status != 200:
+                outcome = Outcome.ABSENT if reply.status in (400, 404) else Outcome.ERROR
+                yield Answer("playlist", [unit.key], reply, {unit.key: outcome}, _message(reply))
+                return
+            page = json.loads(reply.body)
+            page = page.get("items") if isinstance(page.get("items"), dict) else page
+            url = page.get("next")
+            held = "items" in page
+            outcome = Outcome.OK if held else Outcome.FORBIDDEN
+            message = None if held else "only the playlist's name is given to this app, not its tracks"
+            yield Answer("playlist", [unit.key], reply, {} if url else {unit.key: outcome}, message)
+
+    def _artist(self, unit: Unit) -> Iterator[Answer]:
+        # Ten is what every tier accepts as a page of albums.
+        reply = self._call("artist_albums", lambda sp: sp.artist_albums(unit.key, include_groups="album,single", limit=10))
+        self._guard(reply, "catalogue")
+        if reply.status != 200:
+            outcome = Outcome.ABSENT if reply.status in (400, 404) else Outcome.ERROR
+            yield Answer("artist_tracks", [unit.key], reply, {unit.key: outcome}, _message(reply))
+            return
+        yield Answer("artist_tracks", [unit.key], reply, {})
+        albums = [album["id"] for album in json.loads(reply.body).get("items", []) if album]
+        for album in albums:
+            answer = self._call("album_tracks", partial(_album_tracks, album=album))
+            last = album == albums[-1]
+            yield Answer("album_tracks", [unit.key], answer, {unit.key: Outcome.OK} if last else {}, _message(answer))
+        if not albums:
+            yield Answer("artist_tracks", [unit.key], reply, {unit.key: Outcome.ABSENT})
+
+    # --- transport --------------------------------------------------------------------------------------------------
+
+    def _call(self, kind: str, ask: Callable[[spotipy.Spotify], Any]) -> Reply:
+        """One request through spotipy; on 401 the token is renewed once and the request repeated once."""
+        reply = self.client.call(kind, lambda: self._send(ask))
+        if reply.status == 401:
+            self._renew()
+            reply = self.client.call(kind, lambda: self._send(ask))
+        return reply
+
+    def _send(self, ask: Callable[[spotipy.Spotify], Any]) -> Reply:
+        token = self._token()
+        api = spotipy.Spotify(auth=token, requests_session=self.client.session, requests_timeout=self.client.timeout_s, retries=0)
+        api.prefix = self.url
+        self.client.forget()
+        # The answer itself is in hand, as it came; spotipy's reading of it adds nothing and trips over plain text.
+        with contextlib.suppress(spotipy.SpotifyException, AttributeError, ValueError):
+            ask(api)
+        reply = self.client.last_reply()
+        if reply is None:
+            raise requests.ConnectionError("no answer")
+        return reply
+
+    def _token(self) -> str:
+        with self._lock:
+            if self._auth is None:
+                self._auth = SpotifyClientCredentials(
+                    *self._credentials,
+                    cache_handler=MemoryCacheHandler(),
+                    requests_session=self.client.session,
+                    requests_timeout=self.client.timeout_s,
+                )
+                self._auth.OAUTH_TOKEN_URL = self.token_url
+            try:
+                return self._auth.get_access_token(as_dict=False)
+            except SpotifyOauthError as error:
+                reply = self.client.last_reply()
+                if reply is not None and reply.status < 500 and reply.status != 429:
+                    raise Refused(
+                        f"the Spotify credentials are refused ({getattr(error, 'error', None) or 'token request failed'}); "
+                        "check SPOTIPY_CLIENT_ID and SPOTIPY_CLIENT_SECRET",
+                        capability="token", status=reply.status,
+                    ) from None  # fmt: skip
+                raise requests.ConnectionError("no token") from None
+
+    def _renew(self) -> None:
+        with self._lock:
+            self._auth = None
+
+    def _guard(self, reply: Reply, capability: str) -> None:
+        """Turn a refusal into one message for the whole run."""
+        if reply.status == 403:
+            why = _account_refused(reply)
+            raise Refused(
+                why or f"Spotify refuses {capability} to this app", capability="catalogue" if why else capability, status=403
+            )
+        if reply.status == 401:
+            raise Refused("Spotify does not accept the token it gave", capability="token", status=401)
+
+
+def _get(api: spotipy.Spotify, path: str) -> Any:
+    # spotipy has no method for a page of a playlist's items by address, and its audio_features warns on every call.
+    return api._get(path)
+
+
+def _album_tracks(api: spotipy.Spotify, album: str) -> Any:
+    return api.album_tracks(album, limit=50)
+
+
+def _account_refused(reply: Reply) -> str | None:
+    """The meanings of 403 that are about the account and not about one endpoint."""
+    body = reply.body.decode("utf-8", "replace").lower()
+    if "premium" in body:
+        return "the owner of the Spotify app has no active Premium subscription (after renewing it can take a few hours)"
+    if "not registered" in body or "allow" in body:
+        return "the user is not on the allow list of the Spotify app"
+    return None
+
+
+def _message(reply: Reply) -> str | None:
+    return None if reply.status == 200 else f"status {reply.status}: {reply.body[:200].decode('utf-8', 'replace')}"
+
+
+def _list(reply: Reply, name: str) -> list[Any]:
+    document = json.loads(reply.body)
+    rows = document.get(name) if isinstance(document, dict) else None
+    return list(rows) if isinstance(rows, list) else []
+
+
+def _quoted(words: str) -> str:
+    return words.replace('"', " ").strip()
