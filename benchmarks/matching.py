@@ -1,0 +1,198 @@
+"""Measures matching on real charts against a real catalogue. Reads the folder SOUNDSCOPE_REALDATA; prints what docs/matching.md reports.
+
+    python benchmarks/matching.py                     recall, confirmed share, calibration, by method and decade
+    python benchmarks/matching.py --fit               the weights of soundscope/match/confidence.py, fitted on one half of the truth
+    python benchmarks/matching.py --speed             time and memory, up to a million tracks
+    python benchmarks/matching.py --sample-golden 400 > sample.csv    keys to be read by people, without the matcher's answer
+
+Nothing here is used by the product. The normalisation below is frozen: it judges links and must not follow the matcher's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import json
+import os
+import re
+import resource
+import sys
+import time
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from soundscope.match import match_keys
+from soundscope.settings import PROJECT
+
+SAME_MS = 3_000
+
+
+def frozen_title(title: str) -> str:
+    """The judge's key of a title: folded, `&` to `and`, featured parts, ` - suffix` and brackets cut, letters and digits only."""
+    text = _plain(title).replace("&", "and")
+    text = re.sub(r"[\s(\[]+(feat|ft|featuring)\b.*$", "", text)
+    text = re.sub(r" - .*$", "", text)
+    cut = re.sub(r"[(\[].*?[)\]]", "", text)
+    text = cut if re.search(r"\w", cut) else text
+    return re.sub(r"[^\w]|_", "", re.sub(r"in' ?\b|in'$", "ing", text))
+
+
+def frozen_artist(artist: str) -> str:
+    """The judge's key of an artist: folded, cut at the first joiner, no leading `the`."""
+    text = re.split(r"\s(?:featuring|feat\.?|ft\.?|with|duet with|and|x|or)\s|[,;&/+]", _plain(artist).strip())[0]
+    return re.sub(r"[^\w]|_", "", re.sub(r"^the ", "", text))
+
+
+def _plain(text: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).lower()
+
+
+def load(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Chart keys, catalogue and truth; the truth of a key is a set of ids, frozen keys and durations."""
+    weeks = json.loads(gzip.decompress((folder / "billboard_hot_100_all.json.gz").read_bytes()))
+    rows = [(week["date"], e["song"], e["artist"], e["this_week"]) for week in weeks for e in week["data"]]
+    entries = pd.DataFrame(rows, columns=["date", "title", "artist", "rank"])
+    keys = entries.groupby(["title", "artist"], sort=False).agg(
+        first_date=("date", "min"), last_date=("date", "max"), n_weeks=("date", "nunique"), best_rank=("rank", "min")
+    )
+    keys = keys.reset_index().assign(run_no=1)
+    raw = pd.read_parquet(folder / "catalogue_200k.parquet")
+    tracks = pd.DataFrame(
+        {
+            "track_id": "spotify:" + raw["id"],
+            "title": raw["name"],
+            "artist": raw["artists"].str.split(";").str[0],
+            "artists": raw["artists"].str.replace(";", "; "),
+            "duration_ms": raw["duration_ms"],
+        }
+    )
+    return keys, tracks, load_truth(folder, keys, tracks)
+
+
+def load_truth(folder: Path, keys: pd.DataFrame, tracks: pd.DataFrame) -> pd.DataFrame:
+    """One row per key with truth: ids (set), in_catalogue, agree (the two people gave ids of one recording), durations."""
+    truth = pd.read_csv(folder / "chart_to_track_truth_half.csv").rename(columns={"performer": "artist"})
+    truth = truth.drop_duplicates(["title", "artist"])
+    features = pd.read_parquet(
+        folder / "hot_100_audio_features.parquet", columns=["song", "performer", "spotify_track_duration_ms"]
+    )
+    features = features.rename(columns={"song": "title", "performer": "artist", "spotify_track_duration_ms": "truth_ms"})
+    features = features.dropna(subset=["truth_ms"]).drop_duplicates(["title", "artist"])
+    frame = keys[["title", "artist"]].merge(truth, on=["title", "artist"]).merge(features, on=["title", "artist"], how="left")
+    known = tracks.set_index("track_id")
+    frame["ids"] = [
+        {f"spotify:{x}" for x in pair if isinstance(x, str)}
+        for pair in zip(frame["spotify_id_a"], frame["spotify_id_b"], strict=True)
+    ]
+    held = [[known.loc[i] for i in sorted(ids) if i in known.index] for ids in frame["ids"]]
+    frame["in_catalogue"] = [bool(rows) for rows in held]
+    frame["names"] = [{(frozen_title(r["title"]), frozen_artist(r["artist"])) for r in rows} for rows in held]
+    frame["durations"] = [
+        [*(r["duration_ms"] for r in rows if r["duration_ms"] == r["duration_ms"]), *([ms] if ms == ms else [])]
+        for rows, ms in zip(held, frame["truth_ms"], strict=True)
+    ]
+    frame["agree"] = frame["spotify_id_a"].notna() & (frame["spotify_id_a"] == frame["spotify_id_b"])
+    return frame[["title", "artist", "ids", "names", "durations", "in_catalogue", "agree"]]
+
+
+def judge(links: pd.DataFrame, tracks: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """Links with truth beside them; `confirmed` is empty where nothing was proposed."""
+    frame = links.merge(truth, on=["title", "artist"], how="inner")
+    known = tracks.set_index("track_id")[["title", "artist", "duration_ms"]]
+    found = known.reindex(frame["track_id"]).reset_index()
+    confirmed: list[bool | None] = []
+    for row, link_title, link_artist, ms in zip(
+        frame.itertuples(), found["title"], found["artist"], found["duration_ms"], strict=True
+    ):
+        if not isinstance(row.track_id, str):
+            confirmed.append(None)
+            continue
+        same_name = (frozen_title(link_title), frozen_artist(link_artist)) in row.names
+        same_length = any(abs(ms - other) <= SAME_MS for other in row.durations)
+        confirmed.append(row.track_id in row.ids or same_name or same_length)
+    frame["confirmed"] = pd.Series(confirmed, dtype="boolean")
+    return frame
+
+
+def half(title: str, artist: str) -> int:
+    """Which half of the truth a key belongs to: 0 for fitting, 1 for testing."""
+    return int(hashlib.sha256(f"match-1|{title}|{artist}".encode()).hexdigest()[:8], 16) % 2
+
+
+def calibration_error(score: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
+    """Expected calibration error over bins of equal count."""
+    order = np.argsort(score, kind="stable")
+    parts = np.array_split(order, bins)
+    return float(sum(len(p) * abs(score[p].mean() - right[p].mean()) for p in parts if len(p)) / len(score))
+
+
+def report(links: pd.DataFrame, tracks: pd.DataFrame, truth: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
+    frame = judge(links, tracks, truth)
+    frame["half"] = [half(t, a) for t, a in zip(frame["title"], frame["artist"], strict=True)]
+    findable = frame[frame["in_catalogue"]]
+    print(
+        f"keys {len(links):,}; with truth {len(frame):,}; findable {len(findable):,}; linked {int((links.status == 'matched').sum()):,}"
+    )
+    for label, statuses in (("matched", ["matched"]), ("matched or proposed for review", ["matched", "review"])):
+        linked = frame[frame["status"].isin(statuses)]
+        recall = findable["status"].isin(statuses).mean()
+        print(f"{label}: raw recall {recall:.4f}, confirmed {linked['confirmed'].mean():.4f} of {len(linked):,}, "
+              f"where both people agree {linked.loc[linked['agree'], 'confirmed'].mean():.4f}")  # fmt: skip
+    for label, part in (("all truth", frame), ("held-out half", frame[frame["half"] == 1])):
+        scored = part[part["confirmed"].notna()]
+        score, right = scored["score"].to_numpy(), scored["confirmed"].to_numpy(dtype=float)
+        print(
+            f"calibration error, {label}: {calibration_error(score, right):.4f} (mean score {score.mean():.4f}, confirmed {right.mean():.4f})"
+        )
+        bands = pd.cut(score, [0, 0.3, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 1.0])
+        print(
+            pd.DataFrame({"score": score, "confirmed": right})
+            .groupby(bands, observed=True)
+            .agg(["mean", "count"])
+            .round(3)
+            .to_string()
+        )
+    table = frame[frame["confirmed"].notna()].groupby(["method", "status"])["confirmed"].agg(["mean", "count"]).round(3)
+    print(table.to_string())
+    decade = keys["first_date"].str[:3] + "0s"
+    print(
+        links.assign(decade=decade.to_numpy())
+        .groupby("decade")["status"]
+        .value_counts(normalize=True)
+        .unstack()
+        .round(3)
+        .to_string()
+    )
+    print(f"other version among matched: {links.loc[links['status'] == 'matched', 'is_other_version'].mean():.4f}")
+    return frame
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--sample-golden", type=int, metavar="N")
+    parser.add_argument("--save", type=Path, help="where to write the judged links (outside the project)")
+    options = parser.parse_args()
+    folder = Path(os.environ.get("SOUNDSCOPE_REALDATA", PROJECT.parent / "shared" / "data"))
+    if not folder.exists():
+        print(f"no real data in {folder}; set SOUNDSCOPE_REALDATA", file=sys.stderr)
+        return 2
+    keys, tracks, truth = load(folder)
+    start = time.perf_counter()
+    links = match_keys(keys, tracks)
+    print(
+        f"matched in {time.perf_counter() - start:.1f} s, peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"
+    )
+    frame = report(links, tracks, truth, keys)
+    if options.save:
+        frame.to_pickle(options.save)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

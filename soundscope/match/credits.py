@@ -1,0 +1,103 @@
+"""A credit taken apart: who comes first, who else is named, under every key by which they may be found."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from soundscope.errors import BadInput
+from soundscope.match.normalise import artist_key, fold, words_of
+
+ALIASES_FILE = Path(__file__).with_name("aliases.csv")
+
+# Words that never belong to a name, and words that may (Earth, Wind & Fire): the first always part names, the second part them too
+# but the undivided name stays a key beside its parts.
+_HARD = re.compile(
+    r"\s*;\s*|[\s(,]+(?:featuring|feat|ft|duet with|duet|with|w/|f/|vs|versus|presents|pres|introducing|starring|co-starring|con|avec)(?:\.|\b)[:.]?\s+"
+)
+_SOFT = re.compile(r"\s*[,&+/＆、・|]\s*|\s+(?:and|und|et|y|e|og|och|x|×|or|n')\s+|\s+-\s+")
+_SUFFIX = re.compile(r",\s*(?=(?:jr|sr|ii|iii)\b)")
+_FILLER = re.compile(
+    r"^(?:his|her|their|the)? ?(?:orchestra|orch|chorus|band|friends|co|company|others?)(?: .*)?$|^(?:his|her|their) .*$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """Who a credit names.
+
+    Attributes:
+        whole: key of the credit as one name.
+        lead: keys of the first name: undivided, and its first part.
+        parts: keys of all single names, in order.
+        names: every key under which somebody in it can be found: undivided names and parts.
+        bag: all words of names in alphabetical order, joiners left out.
+        words: the names as words, for fuzzy comparison.
+    """
+
+    whole: str
+    lead: frozenset[str]
+    parts: tuple[str, ...]
+    names: frozenset[str]
+    bag: str
+    words: str
+
+
+@lru_cache(maxsize=1)
+def aliases() -> dict[str, str]:
+    """Key of a name -> key of the name it is an alias of, from `aliases.csv`.
+
+    Raises:
+        BadInput: a row of the file has no name or no alias.
+    """
+    table: dict[str, str] = {}
+    with ALIASES_FILE.open(encoding="utf-8", newline="") as file:
+        for number, row in enumerate(csv.DictReader(file), start=2):
+            name, alias = (row.get("name") or "").strip(), (row.get("alias") or "").strip()
+            if not name or not alias:
+                raise BadInput(
+                    f"{ALIASES_FILE.name}, line {number}: a name or its alias is missing.",
+                    next_step="write both, or delete the line.",
+                )
+            table[_key(fold(alias), use_aliases=False)] = _key(fold(name), use_aliases=False)
+    return table
+
+
+def _key(name: str, *, use_aliases: bool = True) -> str:
+    key = artist_key(words_of(name))
+    return aliases().get(key, key) if use_aliases else key
+
+
+@lru_cache(maxsize=65_536)
+def parse_credit(credit: str) -> Credit:
+    """Take a credit apart; names keep their order."""
+    text = fold(credit)
+    if "(" in text or "[" in text:
+        text = re.sub(r"[()\[\]]", " ", text)
+    text = _SUFFIX.sub(" ", text.strip())
+    segments = [segment for segment in _HARD.split(" " + text) if segment and segment.strip()] or [text]
+    names: dict[str, None] = {}
+    parts: dict[str, None] = {}
+    lead: list[str] = []
+    words: list[str] = []
+    for segment in segments:
+        whole = _key(segment)
+        pieces = [piece for piece in _SOFT.split(segment) if piece and piece.strip()]
+        kept = [pieces[0], *(piece for piece in pieces[1:] if not _FILLER.match(piece.strip()))] if pieces else [segment]
+        keys = [key for key in map(_key, kept) if key] or [whole]
+        if not lead:
+            lead = [whole, keys[0]]
+        names.update(dict.fromkeys([whole, *keys]))
+        parts.update(dict.fromkeys(keys))
+        words += [words_of(piece) for piece in pieces]
+    return Credit(
+        whole=_key(text),
+        lead=frozenset(lead),
+        parts=tuple(parts),
+        names=frozenset(names) | {_key(text)},
+        bag="".join(sorted(word for name in words for word in name.split() if word not in {"the", "and"})),
+        words=" ".join(words),
+    )

@@ -1,0 +1,90 @@
+"""Version words: what a bracket or a ` - ` suffix says about the recording. Titles are taken apart in `titles.py`.
+
+A *neutral* note (remaster, mono, from a film, radio edit) leaves the recording what it is; every other kind names another recording.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+# Kinds are tried in order and may add up; patterns see folded text. Words come in the languages of large catalogues.
+_KINDS: tuple[tuple[str, str], ...] = (
+    (
+        "cover",
+        r"karaoke|in the style of|made famous|made popular|originally (performed|recorded|by)|tribute|as performed by|backing (track|version)"
+        r"|performance track|sing[- ]?along|cover( version)?\b|lullaby|8[- ]?bit|chiptune|glee cast|"
+        r"workout (mix|remix)|piano tribute|music box|ringtone|カラオケ|オルゴール|노래방",
+    ),
+    ("speed", r"\bsped[- ]?up|speed(ed)?[- ]?up|slowed|reverb|nightcore|daycore|chopped|8d audio|hardstyle|lo-?fi|bootleg|mash-?up|jersey club|phonk"),
+    (
+        "live",
+        r"^live$|^live[ ,/:@-]+(at|in|from|on|version|session|sessions|recording|performance|acoustic|medley|edit|album|with|[0-9a-z' ]*[0-9]{4})\b|\blive$"
+        r"|\brecorded (live|at)|\blive (at|from|version|recording|performance|session|im|aus|in der|i)\b|unplugged|in concert|concert version|"
+        r"ao vivo|en vivo|en directo|en concierto|dal vivo|en public|canli|na zywo|tour final|bbc session|peel session|spotify (session|studios)"
+        r"|^session$|sessions?$|ライブ|라이브|концерт|живьем|武道館",
+    ),
+    ("remix", r"\b(re-?)?mix(es)?\b|remixed|\bmixed\b|\bmix cut\b|\brmx\b|\bdub\b|\bvip\b|\brework(ed)?|\bre-?edit\b|\bflip\b|megamix|ремикс|リミックス|리믹스|ремікс"),
+    ("extended", r"\bextended\b|\b12 ?(\"|''|”|inch)|\blong version|\bclub (version|edit)|\bdance version"),
+    ("acoustic", r"acoustic|acustic[oa]|akustik|stripped|piano (version|solo)|solo piano|orchestra|symphonic|string (version|quartet)|campfire|アコースティック"),
+    ("instrumental", r"instrumental|off vocal|without vocals|\bkaraoke\b|インスト|inst\.?$"),
+    ("a cappella", r"a ?cap+el+a|vocals only"),
+    ("demo", r"\bdemo\b|\bdemos\b|outtake|\btake [0-9]|rough mix|early version|alternate|alternative (version|take|mix)|first version|rehearsal|home recording"),
+    ("re-recorded", r"re-?record|taylor.?s version|new (version|recording)|[a-z']+s version$|\bversion ?20[0-9]{2}\b|\b20[0-9]{2} version|neuaufnahme"),
+    (
+        "language",
+        r"\b(english|spanish|french|german|italian|portuguese|japanese|korean|chinese|mandarin|russian|arabic|turkish|dutch|swedish|spanglish|hindi|"
+        r"tamil|telugu|punjabi)( language)?[ -]*(version|ver\b|mix|edit|lyrics)|version (en|in|espanol|francaise|inglesa)|en espanol|"
+        r"in (spanish|english|french|german|italian)|versao em|(japanese|korean|english|chinese) ver\b|日本語",
+    ),
+    ("part of a work", r"\breprise\b|\binterlude\b|\bskit\b|\bintro\b|\boutro\b|\bexcerpts?\b|\bcommentary\b|\bmedley\b|\bpreview\b|\bsnippet\b|\bspoken\b"),
+)  # fmt: skip
+_PATTERNS = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
+
+_NEUTRAL = re.compile(
+    r"remaster|remasteriz|digital(ly)? master|\bmono\b|\bstereo\b|\b(radio|single|album|original|video|main|full|short|promo|us|uk|hit|7 ?(\"|''|”|inch)) "
+    r"?(edit|mix|version|ver\.?|cut|recording|album|soundtrack|cast|score|motion)|^(edit|edited|original|original mix|radio|single|version|explicit|clean|main|studio)\b"
+    r"|explicit version|clean version|bonus|deluxe|anniversary|expanded|reissue|re-?release|^from |^(love )?theme (from|of|to)|^music from|soundtrack|"
+    r"^(19|20)[0-9]{2}$|^(19|20)[0-9]{2} (digital|version|mix|edit)|^digital|\bost\b|from the (film|movie|motion|album|vault|musical|original|netflix|tv|"
+    r"television|broadway|series|show)|motion picture|\bpt\.? ?version|as heard|the voice performance|american idol|featured in|theme( song)?$|version originale|radio mix|studio version|"
+    r"versao original|オリジナル|주제가"
+)
+_CREDIT = re.compile(
+    r"^(feat|ft|featuring|with|w/|f/|duet with|duet|prod|produced by|avec|con|mit|und|starring|introducing)\b[.:]? ?"
+)
+_RADIO = re.compile(
+    r"\b(radio|single|original|album|us|mono|stereo|main|7 ?(\"|''|”|inch)) (edit|mix|version|remix)|^original mix$|^[0-9 ]*(digital )?remaster"
+)
+
+
+@lru_cache(maxsize=32_768)
+def read_note(note: str) -> tuple[str, frozenset[str], str]:
+    """What a note says.
+
+    Args:
+        note: the folded text inside a bracket or after ` - `.
+
+    Returns:
+        `("credit", {}, names)` for featured artists, `("version", kinds, note)` for version words (kinds empty if neutral), else
+        `("text", {}, note)`: a part of the title.
+    """
+    note = note.strip()
+    credit = _CREDIT.match(note)
+    if credit:
+        return "credit", frozenset(), note[credit.end() :]
+    kinds = {kind for kind, pattern in _PATTERNS if pattern.search(note)}
+    if kinds and _RADIO.search(note):
+        kinds -= {"remix", "extended"}
+        if not kinds:
+            return "version", frozenset(), note
+    if kinds:
+        return "version", frozenset(kinds), note
+    if _NEUTRAL.search(note):
+        return "version", frozenset(), note
+    return "text", frozenset(), note
+
+
+def kinds_in_album(album: str) -> frozenset[str]:
+    """Kinds that an album's (folded) name gives to all its tracks: live, cover or speed; nothing else is safe to infer."""
+    kinds = {kind for kind, pattern in _PATTERNS[:3] if pattern.search(album)}
+    return frozenset(kinds)
