@@ -1,0 +1,47 @@
+{# The numeric features of the notebook, in its order. #}
+{% macro numeric_features() -%}
+    {{ return([
+        'tempo', 'danceability', 'energy', 'valence', 'loudness', 'acousticness', 'instrumentalness', 'speechiness',
+        'liveness', 'popularity',
+    ]) }}
+{%- endmacro %}
+
+{# The same without popularity, which changes with time: the sound. #}
+{% macro sound_features() -%}
+    {{ return(numeric_features() | reject('equalto', 'popularity') | list) }}
+{%- endmacro %}
+
+{# The names as rows, in a column `feature`. #}
+{% macro feature_rows(names) -%}
+    {% for name in names -%}
+    select '{{ name }}' as feature{{ ' union all ' if not loop.last }}
+    {% endfor %}
+{%- endmacro %}
+
+{# Mood from valence and energy at 0.5 (the four quadrants of the circumplex model: Russell 1980). #}
+{% macro mood_of(valence, energy) -%}
+    case
+        when {{ valence }} is null or {{ energy }} is null then null
+        when {{ valence }} >= 0.5 and {{ energy }} >= 0.5 then 'Happy'
+        when {{ energy }} >= 0.5 then 'Energetic'
+        when {{ valence }} < 0.5 then 'Sad'
+        else 'Calm'
+    end
+{%- endmacro %}
+
+{# A date's decade as 2010s. #}
+{% macro decade(date) -%}
+    cast(cast(floor(extract(year from {{ date }}) / 10) * 10 as int) as string) || 's'
+{%- endmacro %}
+
+{# Windows of chart_trends, in weeks. #}
+{% macro trend_windows() -%}{{ return([4, 12, 52]) }}{%- endmacro %}
+
+{# Condition of a weekly model: every week, or in an incremental run those from `start_week` on and some weeks before. #}
+{% macro changed_weeks(column, weeks_before=0) -%}
+    {%- if is_incremental() and var('start_week', none) -%}
+    {{ column }} >= {{ days_after("cast('" ~ var('start_week') ~ "' as date)", -7 * weeks_before) }}
+    {%- else -%}
+    true
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,53 @@
+{# Our id of a track: what a row says itself first, then what else is known of its source id, ISRC or name.
+
+   The model joins `stg_known_sources` as `known`, `stg_known_isrcs` as `by_isrc`, `stg_known_names` as `by_name`
+   with `identity_joins`, and its own rows as `seen`. #}
+{% macro track_id(duration='cast(null as bigint)') -%}
+    coalesce(
+        'spotify:' || coalesce(seen.spotify_id, known.spotify_id, by_isrc.spotify_id),
+        'isrc:' || coalesce(seen.isrc, known.isrc),
+        seen.provider || ':' || seen.source_id,
+        {{ name_id('seen.title', 'seen.artist', duration, 'by_name.track_id') }}
+    )
+{%- endmacro %}
+
+{# Last resort: the name. Rows that carry no length follow the shortest track of that name, if there is one. #}
+{% macro name_id(title, artist, duration, fallback) -%}
+    case
+        when {{ title }} is null or {{ artist }} is null then null
+        when {{ duration }} is null and {{ fallback }} is not null then {{ fallback }}
+        else 'name:' || md5(
+            {{ squeeze(title) }} || '|' || {{ squeeze(artist) }} || '|'
+            || coalesce(cast({{ duration }} as string), '')
+        )
+    end
+{%- endmacro %}
+
+{% macro identity_joins() -%}
+    left join {{ ref('stg_known_sources') }} as known
+        on seen.provider = known.provider and seen.source_id = known.source_id
+    left join {{ ref('stg_known_isrcs') }} as by_isrc
+        on coalesce(seen.isrc, known.isrc) = by_isrc.isrc
+    left join {{ ref('stg_known_names') }} as by_name
+        on
+            seen.provider = by_name.provider
+            and {{ squeeze('seen.title') }} = by_name.title_key
+            and {{ squeeze('seen.artist') }} = by_name.artist_key
+{%- endmacro %}
+
+{# An import replaces its dataset: only the rows of its newest run count. Every other row counts. #}
+{% macro newest_import(relation) -%}
+    select seen.*
+    from {{ relation }} as seen
+    qualify
+        seen.provider not like 'import:%'
+        or seen.run_id is not distinct from first_value(seen.run_id) over (
+            partition by seen.provider
+            order by seen.fetched_at desc nulls last, seen.landing_file desc nulls last, seen.row_no desc nulls last
+        )
+{%- endmacro %}
+
+{# The first value that is known, in the order of a unique column. #}
+{% macro first_known(column, preference='preference', known_if=none) -%}
+    min_by({{ column }}, {{ preference }}) filter (where {{ known_if or column }} is not null)
+{%- endmacro %}

@@ -1,0 +1,13 @@
+with feature_values as (
+    select * from {{ ref('feature_values') }}
+)
+
+select
+    genre,
+    feature,
+    avg(feature_value) as mean,
+    stddev_pop(feature_value) as std,
+    count(feature_value) as n
+from feature_values
+where genre is not null
+group by genre, feature

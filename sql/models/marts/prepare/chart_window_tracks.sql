@@ -1,0 +1,121 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy=weekly_strategy(),
+    unique_key='chart_date',
+    partition_by=('chart_date' if target.type == 'spark' else none),
+    on_schema_change='fail',
+) }}
+
+-- Distinct songs of a trailing window, in one pass: a song counts from each of its weeks until its next one, or until
+-- the window has moved past it. One more at the first date, one less at the second, summed up along time.
+{% set features = numeric_features() %}
+with entries as (
+    select * from {{ ref('trend_entries') }}
+    where recording_id is not null and {{ changed_weeks('chart_date', 52) }}
+),
+
+dates as (
+    select chart, trend_stretch_no, chart_date from {{ ref('chart_dates') }}
+    where {{ changed_weeks('chart_date') }}
+),
+
+windows as (
+    {% for weeks in trend_windows() -%}
+    select {{ weeks }} as window_weeks{{ ' union all ' if not loop.last }}
+    {% endfor %}
+),
+
+feature_names as (
+    {{ feature_rows(features) }}
+),
+
+songs as (
+    select
+        chart, trend_stretch_no, chart_date, recording_id,
+        {% for feature in features -%}
+        max(case when {{ feature }} is not null then 1 else 0 end) as {{ feature }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from entries
+    group by chart, trend_stretch_no, chart_date, recording_id
+),
+
+stays as (
+    select
+        *,
+        lead(chart_date) over (
+            partition by chart, trend_stretch_no, recording_id order by chart_date asc nulls last
+        ) as next_date
+    from songs
+),
+
+events as (
+    select
+        stays.chart, stays.trend_stretch_no, windows.window_weeks, stays.chart_date as event_date,
+        {% for feature in features -%}
+        stays.{{ feature }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from stays
+    cross join windows
+    union all
+    select
+        stays.chart, stays.trend_stretch_no, windows.window_weeks,
+        least(
+            coalesce(stays.next_date, {{ days_after('stays.chart_date', '7 * windows.window_weeks') }}),
+            {{ days_after('stays.chart_date', '7 * windows.window_weeks') }}
+        ) as event_date,
+        {% for feature in features -%}
+        -stays.{{ feature }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from stays
+    cross join windows
+    union all
+    select
+        dates.chart, dates.trend_stretch_no, windows.window_weeks, dates.chart_date as event_date,
+        {% for feature in features -%}
+        0 as {{ feature }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from dates
+    cross join windows
+),
+
+steps as (
+    select
+        chart, trend_stretch_no, window_weeks, event_date,
+        {% for feature in features -%}
+        sum({{ feature }}) as {{ feature }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from events
+    group by chart, trend_stretch_no, window_weeks, event_date
+),
+
+running as (
+    select
+        chart, trend_stretch_no, window_weeks, event_date,
+        {% for feature in features -%}
+        sum({{ feature }}) over (
+            partition by chart, trend_stretch_no, window_weeks order by event_date asc nulls last
+            rows between unbounded preceding and current row
+        ) as {{ feature }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from steps
+)
+
+select
+    running.chart,
+    running.window_weeks,
+    feature_names.feature,
+    cast(
+        case feature_names.feature
+            {% for feature in features -%}
+            when '{{ feature }}' then running.{{ feature }}
+            {% endfor %}
+        end as bigint
+    ) as n_tracks,
+    running.event_date as chart_date
+from running
+inner join dates
+    on
+        running.chart = dates.chart
+        and running.trend_stretch_no = dates.trend_stretch_no
+        and running.event_date = dates.chart_date
+cross join feature_names

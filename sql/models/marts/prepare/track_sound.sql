@@ -1,0 +1,64 @@
+{{ config(materialized='view') }}
+
+-- One provider's whole vector per track: its own, else one of its recording; never a mixture of providers.
+{% set features = sound_features() %}
+with vectors as (
+    select * from {{ ref('audio_features') }}
+    where coalesce({{ features | join(', ') }}) is not null
+),
+
+providers as (
+    select * from {{ ref('stg_providers') }}
+),
+
+tracks as (
+    select track_id, recording_id from {{ ref('tracks') }}
+),
+
+own as (
+    select tracks.track_id as for_track_id, vectors.*
+    from tracks
+    inner join vectors on tracks.track_id = vectors.track_id
+),
+
+without_own as (
+    select tracks.track_id, tracks.recording_id
+    from tracks
+    left join vectors on tracks.track_id = vectors.track_id
+    where vectors.track_id is null
+),
+
+of_recording as (
+    select without_own.track_id as for_track_id, vectors.*
+    from without_own
+    inner join tracks on without_own.recording_id = tracks.recording_id
+    inner join vectors on tracks.track_id = vectors.track_id
+),
+
+candidates as (
+    select * from own
+    union all
+    select * from of_recording
+)
+
+select
+    candidates.for_track_id as track_id,
+    {% for feature in features -%}
+    candidates.{{ feature }},
+    {% endfor -%}
+    candidates.key,
+    candidates.mode,
+    candidates.time_signature,
+    candidates.duration_ms,
+    candidates.provider as feature_provider,
+    candidates.train_ok,
+    candidates.track_id as feature_track_id
+from candidates
+left join providers on candidates.provider = providers.provider
+qualify
+    row_number() over (
+        partition by candidates.for_track_id
+        order by
+            providers.feature_priority asc nulls last, candidates.provider asc nulls last,
+            candidates.track_id asc nulls last
+    ) = 1

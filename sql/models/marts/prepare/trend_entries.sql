@@ -1,0 +1,54 @@
+{{ config(materialized='view') }}
+
+-- Chart entries with what is known of their tracks: sound is timeless, popularity is that of the chart's day.
+with entries as (
+    select * from {{ ref('chart_entries') }}
+),
+
+dates as (
+    select * from {{ ref('chart_dates') }}
+),
+
+track_features as (
+    select * from {{ ref('track_features') }}
+),
+
+history as (
+    select * from {{ ref('popularity_history') }}
+),
+
+popularity as (
+    select entries.chart, entries.chart_date, entries.rank, history.popularity
+    from entries
+    inner join history on entries.track_id = history.track_id
+    where
+        cast(history.valid_from as date) <= entries.chart_date
+        and (history.valid_to is null or cast(history.valid_to as date) > entries.chart_date)
+    qualify
+        row_number() over (
+            partition by entries.chart, entries.chart_date, entries.rank
+            order by
+                case when history.is_native_scale then 0 else 1 end asc, history.valid_from desc nulls last,
+                history.provider asc nulls last
+        ) = 1
+)
+
+select
+    entries.chart,
+    entries.chart_date,
+    entries.rank,
+    dates.trend_stretch_no,
+    track_features.recording_id,
+    dates.size + 1 - entries.rank as chart_points,
+    {% for feature in sound_features() -%}
+    track_features.{{ feature }},
+    {% endfor -%}
+    popularity.popularity
+from entries
+inner join dates on entries.chart = dates.chart and entries.chart_date = dates.chart_date
+left join track_features on entries.track_id = track_features.track_id
+left join popularity
+    on
+        entries.chart = popularity.chart
+        and entries.chart_date = popularity.chart_date
+        and entries.rank = popularity.rank

@@ -1,0 +1,36 @@
+with audio_features as (
+    {{ newest_import(source('raw', 'audio_features')) }}
+),
+
+identified as (
+    select
+        seen.*,
+        {{ track_id('seen.duration_ms') }} as track_id
+    from audio_features as seen
+    {{ identity_joins() }}
+)
+
+select
+    track_id,
+    provider,
+    nullif(tempo, 0) as tempo,
+    danceability,
+    energy,
+    valence,
+    loudness,
+    acousticness,
+    instrumentalness,
+    speechiness,
+    liveness,
+    nullif(key, -1) as key,
+    mode,
+    nullif(time_signature, 0) as time_signature,
+    duration_ms,
+    fetched_at
+from identified
+where track_id is not null
+qualify
+    row_number() over (
+        partition by track_id, provider
+        order by fetched_at desc nulls last, landing_file desc nulls last, row_no desc nulls last
+    ) = 1
