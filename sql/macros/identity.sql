@@ -35,18 +35,6 @@
             and {{ squeeze('seen.artist') }} = by_name.artist_key
 {%- endmacro %}
 
-{# An import replaces its dataset: only the rows of its newest run count. Every other row counts. #}
-{% macro newest_import(relation) -%}
-    select seen.*
-    from {{ relation }} as seen
-    qualify
-        seen.provider not like 'import:%'
-        or seen.run_id is not distinct from first_value(seen.run_id) over (
-            partition by seen.provider
-            order by seen.fetched_at desc nulls last, seen.landing_file desc nulls last, seen.row_no desc nulls last
-        )
-{%- endmacro %}
-
 {# The first value that is known, in the order of a unique column. #}
 {% macro first_known(column, preference='preference', known_if=none) -%}
     min_by({{ column }}, {{ preference }}) filter (where {{ known_if or column }} is not null)

@@ -9,28 +9,23 @@ from typing import Any
 
 import duckdb
 
-from soundscope.ingest.raw_schema import COMMON, PROVIDERS_TABLE, QUARANTINE_TABLE, RAW, RawTable
+from soundscope.ingest.raw_schema import COMMON, PROVIDERS_TABLE, RAW
+from soundscope.ingest.typed import create_raw
 
-TABLES: dict[str, RawTable] = {**RAW, "providers": PROVIDERS_TABLE, "quarantine": QUARANTINE_TABLE}
+__all__ = ["FETCHED", "add", "clear", "columns", "connect", "create_raw"]
 FETCHED = datetime(2024, 3, 1, 6, 0, 0)
 
 
 def columns(table: str) -> dict[str, str]:
-    """Column names and DuckDB types of a raw table, the common ones first."""
-    return {name: column.type for name, column in {**COMMON, **TABLES[table].columns}.items()}
+    """Column names and DuckDB types of a raw table."""
+    if table == "providers":
+        return {name: column.type for name, column in PROVIDERS_TABLE.columns.items()}
+    return {name: column.type for name, column in {**COMMON, **RAW[table].columns}.items()}
 
 
 def connect(file: Path) -> duckdb.DuckDBPyConnection:
     """A connection with the storage version of the warehouse."""
     return duckdb.connect(str(file), config={"storage_compatibility_version": "v1.5.0", "threads": 2})
-
-
-def create_raw(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create every raw table, empty."""
-    connection.execute("create schema if not exists raw")
-    for table in TABLES:
-        fields = ", ".join(f'"{name}" {type_}' for name, type_ in columns(table).items())
-        connection.execute(f"create table raw.{table} ({fields})")
 
 
 def add(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Mapping[str, Any]], **common: Any) -> None:
@@ -40,7 +35,7 @@ def add(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Mappin
     assert known is not None
     for number, row in enumerate(rows, start=known[0]):
         defaults = {"run_id": "run-1", "fetched_at": FETCHED, "landing_file": "a.ndjson.zst", "row_no": number}
-        values = {**defaults, **common, **row}
+        values = {**(defaults if "run_id" in names else {}), **common, **row}
         unknown = set(values) - set(names)
         assert not unknown, f"raw.{table} has no column {unknown}"
         marks = ", ".join("?" for _ in values)
@@ -50,5 +45,5 @@ def add(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Mappin
 
 def clear(connection: duckdb.DuckDBPyConnection) -> None:
     """Empty every raw table."""
-    for table in TABLES:
+    for table in (*RAW, "providers"):
         connection.execute(f"delete from raw.{table}")

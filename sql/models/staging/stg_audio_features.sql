@@ -1,5 +1,5 @@
 with audio_features as (
-    {{ newest_import(source('raw', 'audio_features')) }}
+    select * from {{ source('raw', 'audio_features') }}
 ),
 
 identified as (

@@ -1,5 +1,5 @@
 with genre_labels as (
-    {{ newest_import(source('raw', 'genre_labels')) }}
+    select * from {{ source('raw', 'genre_labels') }}
 ),
 
 identified as (

@@ -1,11 +1,11 @@
 {{ config(materialized='table') }}
 
 with tracks as (
-    {{ newest_import(source('raw', 'tracks')) }}
+    select * from {{ source('raw', 'tracks') }}
 ),
 
 audio_features as (
-    {{ newest_import(source('raw', 'audio_features')) }}
+    select * from {{ source('raw', 'audio_features') }}
 ),
 
 seen as (

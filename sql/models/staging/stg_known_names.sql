@@ -1,7 +1,7 @@
 {{ config(materialized='table') }}
 
 with tracks as (
-    {{ newest_import(source('raw', 'tracks')) }}
+    select * from {{ source('raw', 'tracks') }}
 ),
 
 nameless as (

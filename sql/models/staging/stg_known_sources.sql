@@ -2,11 +2,11 @@
 
 -- A provider may give a track's ISRC or Spotify id in one answer and leave it out of the next.
 with tracks as (
-    {{ newest_import(source('raw', 'tracks')) }}
+    select * from {{ source('raw', 'tracks') }}
 ),
 
 audio_features as (
-    {{ newest_import(source('raw', 'audio_features')) }}
+    select * from {{ source('raw', 'audio_features') }}
 ),
 
 seen as (

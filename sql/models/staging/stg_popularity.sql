@@ -1,5 +1,5 @@
 with popularity as (
-    {{ newest_import(source('raw', 'popularity')) }}
+    select * from {{ source('raw', 'popularity') }}
 ),
 
 identified as (

@@ -1,4 +1,5 @@
--- A person's newest word wins over the matcher's; a word other than `overridden` takes an override back.
+-- A person's newest word wins over the matcher's, also where the track it names is gone (`review`); any other status of
+-- theirs takes their word back.
 with links as (
     select
         *,
@@ -22,7 +23,7 @@ select
     title, artist, run_no, track_id, status, coalesce(is_other_version, false) as is_other_version, method, score,
     runner_up_track_id, runner_up_score, decided_by, decided_at, reason, fetched_at
 from newest
-where not is_by_person or status = 'overridden'
+where not is_by_person or status in ('overridden', 'review')
 qualify
     row_number() over (
         partition by title, artist, run_no

@@ -2,11 +2,11 @@
 
 -- A feature provider may be the only one that names a track; its rows count for the identity, after all others.
 with tracks as (
-    {{ newest_import(source('raw', 'tracks')) }}
+    select * from {{ source('raw', 'tracks') }}
 ),
 
 audio_features as (
-    {{ newest_import(source('raw', 'audio_features')) }}
+    select * from {{ source('raw', 'audio_features') }}
 ),
 
 named_features as (
