@@ -18,6 +18,7 @@ import yaml
 
 from flows.environment import HEARTBEAT_S
 from flows.guards import crash_abandoned_runs, ensure_limits, skip_missed_runs
+from flows.locks import FileLock
 from soundscope.errors import BadInput, SoundScopeError
 from soundscope.settings import load_settings
 
@@ -144,7 +145,11 @@ def main(arguments: list[str]) -> int:
     os.chdir(file.parent)
     try:
         read_deployments(file)
-        ensure_limits(load_settings())
+        settings = load_settings()
+        # A user of the server in its own right: if `up` is killed, the server stays until the runs are cancelled.
+        users = FileLock(settings.paths.private / "server.users")
+        users.shared(10)
+        ensure_limits(settings)
         if alone:
             crash_abandoned_runs()
         skip_missed_runs()

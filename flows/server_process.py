@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from flows.locks import FileLock
 
@@ -77,15 +78,16 @@ def _let_schedules_insert_runs() -> None:
     from prefect.server.database.orm_models import FlowRun
     from sqlalchemy import inspect
 
-    inspect(FlowRun).all_orm_descriptors["state"].bulk_dml_setter = lambda cls, mapping, value: None
+    state: Any = inspect(FlowRun).all_orm_descriptors["state"]
+    state.bulk_dml_setter = lambda cls, mapping, value: None
 
 
-def _leave_when_unused(server: object, folder: Path) -> None:
+def _leave_when_unused(server: Any, folder: Path) -> None:
     users = FileLock(folder / "server.users")
     while not users.exclusive():
         time.sleep(UNUSED_CHECK_S)
     # Kept to the end: whoever comes now waits until this server is gone, then starts another.
-    server.should_exit = True  # type: ignore[attr-defined]
+    server.should_exit = True
 
 
 if __name__ == "__main__":

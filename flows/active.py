@@ -1,0 +1,34 @@
+"""The run that the flows of this process work on. A flow started alone opens one; a flow inside another joins it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from soundscope.pipeline.run import Run, open_run
+from soundscope.settings import load_settings
+
+_active: list[Run] = []
+
+
+@contextmanager
+def active_run(command: str, *, providers: bool = False) -> Iterator[Run]:
+    """The run of the flow around this one, else a new one under the writer lock.
+
+    Raises:
+        Busy: another process is writing.
+    """
+    if _active:
+        yield _active[-1]
+        return
+    with open_run(load_settings(), command, providers=providers) as run:
+        _active.append(run)
+        try:
+            yield run
+        finally:
+            _active.pop()
+
+
+def say(message: str) -> None:
+    """A line for the dashboard's log of this run, and for whoever started it in a terminal."""
+    print(message, flush=True)

@@ -1,0 +1,120 @@
+"""Build as a flow: one task per SQL model, its tests counted in that task's result, and the matching between staging and core."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture, wait
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.active import active_run, say
+from soundscope.errors import CheckFailed
+from soundscope.pipeline import steps
+from soundscope.pipeline.run import Run
+from soundscope.warehouse.build import ModelPlan, ModelResult, plan
+
+STAGING = ("staging",)
+SCORES = ("ml",)
+
+
+@flow(name="build", flow_run_name="build the tables", task_runner=ThreadPoolTaskRunner(max_workers=80), log_prints=True)
+def build(full: bool = False) -> dict[str, int]:
+    """Build staging, match chart entries to tracks, build core, marts and ml in the private warehouse, with every test.
+
+    Args:
+        full: rebuild tables that are otherwise brought forward week by week.
+    """
+    with active_run("build") as run:
+        staged = build_models(run, select=STAGING, full=full)
+        matched = _match(run, staged)
+        built = build_models(run, exclude=STAGING, full=full, after=[matched])
+        rows = {future.result().name: future.result().rows or 0 for future in [*staged, *built]}
+        run.facts.setdefault("message", f"built {len(rows)} tables")
+        return rows
+
+
+def _match(run: Run, after: Sequence[PrefectFuture[Any]]) -> PrefectFuture[Any]:
+    @task(name="match", task_run_name="match chart entries to tracks", cache_policy=NO_CACHE)
+    def match() -> dict[str, int]:
+        counts = steps.match_step(run)
+        say("match: " + ", ".join(f"{n:,} {status}" for status, n in counts.items()))
+        return counts
+
+    future = match.submit(wait_for=list(after))
+    future.result()
+    return future
+
+
+def build_models(
+    run: Run,
+    select: tuple[str, ...] = (),
+    exclude: tuple[str, ...] = (),
+    *,
+    full: bool = False,
+    after: Sequence[PrefectFuture[Any]] = (),
+) -> list[PrefectFuture[ModelResult]]:
+    """Run dbt once in a thread and show it as one task per model, each ending when its model and tests are done.
+
+    Raises:
+        CheckFailed: a model or a test failed.
+    """
+    models = plan(run.settings, select=select, exclude=exclude)
+    board = _Board(models)
+    thread = threading.Thread(target=board.run, args=(run, select, exclude, full), name="dbt")
+    futures: dict[str, PrefectFuture[ModelResult]] = {}
+    for model in models:
+        parents = [futures[name] for name in model.parents if name in futures]
+        futures[model.name] = _model_task(board, model).submit(wait_for=[*(parents or after)])
+    thread.start()
+    thread.join()
+    wait(list(futures.values()))
+    if board.error:
+        raise board.error
+    warned = sum(future.result().tests_warned for future in futures.values())
+    passed = sum(future.result().tests_passed for future in futures.values())
+    say(f"built {len(models)} tables; {passed} checks passed, {warned} warn")
+    return list(futures.values())
+
+
+def _model_task(board: _Board, model: ModelPlan) -> Any:
+    @task(name="sql-model", task_run_name=f"sql {model.name}", tags=["sql"], cache_policy=NO_CACHE)
+    def sql_model() -> ModelResult:
+        return board.wait_for(model.name)
+
+    return sql_model
+
+
+class _Board:
+    """Where dbt's thread hangs results and the tasks wait for theirs."""
+
+    def __init__(self, models: Sequence[ModelPlan]) -> None:
+        self.results: dict[str, ModelResult] = {}
+        self.error: BaseException | None = None
+        self._events = {model.name: threading.Event() for model in models}
+
+    def run(self, run: Run, select: tuple[str, ...], exclude: tuple[str, ...], full: bool) -> None:
+        try:
+            steps.build_step(run, select, exclude, self._hang, full=full)
+        except BaseException as error:  # noqa: BLE001 - handed to the flow, which raises it
+            self.error = error
+        finally:
+            for event in self._events.values():
+                event.set()
+
+    def _hang(self, result: ModelResult) -> None:
+        self.results[result.name] = result
+        if result.name in self._events:
+            self._events[result.name].set()
+
+    def wait_for(self, name: str) -> ModelResult:
+        self._events[name].wait()
+        result = self.results.get(name)
+        if result is None:
+            raise CheckFailed(f"{name} was not built, because something before it failed.")
+        if result.status not in ("success", "pass", "ok"):
+            raise CheckFailed(f"{name}: {'; '.join(result.messages) or result.status}")
+        return result

@@ -1,0 +1,74 @@
+"""The whole run, top to bottom: ingest, build, train if due, score, publish once. Nothing new ends it early."""
+
+from __future__ import annotations
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from flows.active import active_run, say
+from flows.build import build
+from flows.dashboard import report, row_counts
+from flows.ingest import ingest
+from flows.score import score
+from flows.train import train
+from soundscope.ingest.ledger import utcnow
+from soundscope.pipeline import steps
+from soundscope.pipeline.report import run_report
+from soundscope.pipeline.run import Run
+from soundscope.warehouse.releases import Release, list_releases
+
+
+def _name() -> str:
+    return f"pipeline {utcnow():%Y-%m-%d %H:%M} UTC"
+
+
+@flow(name="pipeline", flow_run_name=_name, log_prints=True)
+def pipeline(retrain: bool = False, rebuild: bool = False, force: bool = False) -> str:
+    """Everything once: fetch what is new, build, train if due, score, check, publish one release.
+
+    Args:
+        retrain: train now even if the champion is young.
+        rebuild: build and publish even if nothing is new.
+        force: publish even if the check on shrunken tables holds the release back; recorded in the release.
+    """
+    with active_run("run", providers=True) as run:
+        ingest()
+        news = steps.news_step(run)
+        due = "asked for" if retrain else steps.training_due(run)
+        if not (news.is_new or rebuild or due):
+            run.facts["message"] = "nothing new: the current release stays"
+            say(run.facts["message"])
+            _leave_report(run, None)
+            return "nothing new"
+        before = _rows(run)
+        steps.begin_release(run)
+        if news.is_new or rebuild:
+            build(full=rebuild)
+        if due or steps.training_due(run):
+            say(f"training, because {due or steps.training_due(run)}")
+            train()
+        score()
+        release = _publish(run, news.fingerprint, force)
+        row_counts(before, dict(release.rows))
+        run.facts["message"] = f"published {release.release_id}"
+        _leave_report(run, release)
+        return release.release_id
+
+
+def _publish(run: Run, fingerprint: str, force: bool) -> Release:
+    @task(name="publish", task_run_name="check and publish", cache_policy=NO_CACHE)
+    def publish() -> Release:
+        return steps.publish_step(run, fingerprint, force=force)
+
+    release: Release = publish.submit().result()
+    say(f"published {release.release_id}: {sum(release.rows.values()):,} rows in {len(release.rows)} tables")
+    return release
+
+
+def _rows(run: Run) -> dict[str, int]:
+    current = next((release for release in list_releases(run.settings) if release.is_current), None)
+    return dict(current.rows) if current else {}
+
+
+def _leave_report(run: Run, release: Release | None) -> None:
+    report(run_report(run, release), "pipeline-report", "What came in, what waits, what was checked, what was published")

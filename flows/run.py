@@ -1,0 +1,56 @@
+"""`python -m flows.run`: the whole pipeline once under Prefect. Starts a server if none runs and stops only what it started."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from flows.server import ensure_server, say
+from soundscope.errors import SoundScopeError
+from soundscope.pipeline.run import Stopped
+from soundscope.settings import load_settings
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the pipeline; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="soundscope run", description="Run the whole pipeline once.")
+    parser.add_argument("--retrain", action="store_true", help="train now even if the champion is young")
+    parser.add_argument("--rebuild", action="store_true", help="build and publish even if nothing is new")
+    parser.add_argument("--force", action="store_true", help="publish even if a check on shrunken tables holds the release back")
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    said = parser.parse_args(arguments)
+    started = time.monotonic()
+    # The terminal gets the run's own lines; Prefect's go to the dashboard.
+    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "ERROR"
+    logging.getLogger("prefect.task_runs").setLevel(logging.ERROR)
+    try:
+        settings = load_settings()
+        settings.paths.create()
+        with ensure_server(settings) as address:
+            from flows.pipeline import pipeline
+
+            outcome = pipeline(retrain=said.retrain, rebuild=said.rebuild, force=said.force)
+    except SoundScopeError as error:
+        print(f"soundscope: {error}", file=sys.stderr)
+        return error.exit_status
+    except (KeyboardInterrupt, Stopped):
+        print("soundscope: stopped; what was fetched is kept, run it again to go on", file=sys.stderr)
+        return 1
+    seconds = time.monotonic() - started
+    result = {"outcome": outcome, "seconds": round(seconds, 1), "published": str(settings.paths.published), "dashboard": address}
+    if said.json:
+        print(json.dumps(result))
+    else:
+        say(f"Done in {seconds:.0f} s: {outcome}. Ask it: soundscope sql \"select * from marts.feature_summary\"; watch: soundscope up")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

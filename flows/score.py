@@ -1,0 +1,30 @@
+"""Scoring as a flow: the champion scores every track that is new or has changed."""
+
+from __future__ import annotations
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from flows.active import active_run, say
+from flows.build import SCORES, build_models
+from soundscope.pipeline import steps
+
+
+@flow(name="score", flow_run_name="score tracks", log_prints=True)
+def score() -> int:
+    """Score with the champion and build the tables that depend on scores; returns how many tracks were scored."""
+    with active_run("score") as run:
+
+        @task(name="score", task_run_name="score new and changed tracks", cache_policy=NO_CACHE)
+        def predict() -> int:
+            if run.release_id is None:
+                steps.begin_release(run)
+            n = steps.score_step(run)
+            say(f"score: {n:,} tracks")
+            return n
+
+        future = predict.submit()
+        n = future.result()
+        build_models(run, select=SCORES, after=[future])
+        run.facts.setdefault("message", f"scored {n:,} tracks")
+        return n

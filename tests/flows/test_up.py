@@ -1,0 +1,221 @@
+"""`soundscope up`: what it refuses, and (slow) the whole of it with real schedules, runs and signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from flows.children import Child, free_port
+from flows.locks import is_held
+from flows.schedules import read_deployments
+from soundscope.errors import BadInput, SoundScopeError
+from soundscope.settings import PROJECT, Settings
+
+FLOWS = """
+import time
+from prefect import flow
+
+@flow
+def quick() -> int:
+    return 1
+
+@flow
+def endless() -> None:
+    while True:
+        time.sleep(0.2)
+"""
+DEPLOYMENTS = """
+deployments:
+  - name: quick
+    entrypoint: some.py:quick
+    description: Ends at once.
+    tags: [test]
+    concurrency_limit: {limit: 1, collision_strategy: ENQUEUE, grace_period_seconds: 600}
+    schedules:
+      - {cron: "0 4 * * *", timezone: Europe/Berlin, slug: daily}
+  - {name: endless, entrypoint: "some.py:endless"}
+"""
+
+
+@pytest.fixture
+def deployments(tmp_path: Path) -> Path:
+    (tmp_path / "some.py").write_text(FLOWS)
+    file = tmp_path / "deployments.yaml"
+    file.write_text(DEPLOYMENTS)
+    return file
+
+
+def test_the_projects_deployments_can_be_read() -> None:
+    entries = read_deployments(PROJECT / "prefect.yaml")
+    assert {"pipeline", "charts", "features", "train"} <= {entry["name"] for entry in entries}
+    assert all(item["timezone"] and item["slug"] for entry in entries for item in entry.get("schedules", []))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("some.py:quick", "other.py:quick"), "other.py, which does not exist"),
+        (("entrypoint: some.py:quick", "entry: some.py:quick"), "quick needs a name and an entrypoint"),
+        (("tags:", "tag:"), "unknown keys: tag"),
+        (("deployments:", "deployment:"), "lists no deployments"),
+        (("{limit", "limit}"), "cannot be read"),
+    ],
+)
+def test_a_wrong_deployment_is_named(deployments: Path, change: tuple[str, str], message: str) -> None:
+    deployments.write_text(DEPLOYMENTS.replace(*change))
+    with pytest.raises(BadInput, match=message):
+        read_deployments(deployments)
+
+
+def test_a_child_that_dies_is_told_with_its_log(tmp_path: Path) -> None:
+    program = "import sys; print('no such port'); sys.exit(7)"
+    child = Child("the app", [sys.executable, "-c", program], os.environ, tmp_path / "app.log")
+    with pytest.raises(SoundScopeError, match=r"(?s)the app ended with status 7.*no such port"):
+        child.wait_until(lambda: False, 20)
+    child.stop(1)
+
+
+def test_a_child_that_ignores_the_request_to_end_is_ended(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(os.getpid(), flush=True); time.sleep(600)"
+    )
+    child = Child("it", [sys.executable, "-c", program], os.environ, tmp_path / "log")
+    child.wait_until(lambda: child.log.read_text().strip() != "", 20)
+    child.stop(0.5)
+    assert child.process.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 10
+    while _alive(int(child.log.read_text())):
+        assert time.monotonic() < deadline, "the process outlived its end"
+        time.sleep(0.05)
+
+
+def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    parent = (
+        "import os, sys, time; from pathlib import Path; from flows.children import Child\n"
+        "program = 'import os, time; print(os.getpid(), flush=True); time.sleep(600)'\n"
+        f"child = Child('it', [sys.executable, '-c', program], os.environ, Path({str(log)!r}))\n"
+        "child.wait_until(lambda: child.log.read_text().strip() != '', 20)\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", parent], timeout=30, check=False)
+    child = int(log.read_text())
+    deadline = time.monotonic() + 10
+    while _alive(child):
+        assert time.monotonic() < deadline, "the child outlived its parent"
+        time.sleep(0.05)
+
+
+def test_the_next_free_port_is_taken(free_tcp_port: int) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", free_tcp_port))
+        taken.listen()
+        assert free_tcp_port < free_port(free_tcp_port, "the app") < free_tcp_port + 50
+    with pytest.raises(BadInput, match="No free port for the app"):
+        free_port(65_536, "the app")
+
+
+@pytest.fixture
+def free_tcp_port() -> int:
+    return free_port(0, "a test")
+
+
+def _alive(pid: int) -> bool:
+    """Whether it runs; a dead process that nobody has waited for does not."""
+    said = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout.strip()
+    return bool(said) and not said.startswith("Z")
+
+
+def _processes(settings: Settings) -> list[str]:
+    listing = subprocess.run(["ps", "-eo", "stat=,args="], capture_output=True, text=True, check=True).stdout
+    return [line for line in listing.splitlines() if str(settings.home) in line and not line.startswith("Z")]
+
+
+class Api:
+    """The Prefect API as a signed-in person sees it."""
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        kept = json.loads(Path(state["credentials_file"]).read_text())
+        self.session = requests.Session()
+        self.session.auth = (kept["user"], kept["password"])
+        self.url = f"{state['dashboard']}/api"
+        asked = {"client": "test"}
+        token = self.session.get(f"{self.url}/csrf-token", params=asked, timeout=10).json()["token"]
+        self.session.headers.update({"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "test"})
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        answer = self.session.post(f"{self.url}/{path}", json=body, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
+
+    def get(self, path: str) -> Any:
+        return self.session.get(f"{self.url}/{path}", timeout=10).json()
+
+    def start_run(self, name: str) -> str:
+        deployment = self.get(f"deployments/name/{name}/{name}")
+        return str(self.post(f"deployments/{deployment['id']}/create_flow_run", {})["id"])
+
+    def wait_for_state(self, run: str, wanted: str) -> None:
+        deadline = time.monotonic() + 60
+        while (found := self.get(f"flow_runs/{run}")["state_type"]) != wanted:
+            assert time.monotonic() < deadline, f"the run is {found}, not {wanted}"
+            time.sleep(0.3)
+
+
+@pytest.mark.slow
+def test_up_serves_schedules_and_stops_without_a_trace(settings: Settings, deployments: Path) -> None:
+    command = [sys.executable, "-m", "flows.up", "--json", "--no-app", "--deployments", str(deployments)]
+    environment = {**os.environ, "SOUNDSCOPE_PROFILE": "live", "SOUNDSCOPE_SERVER__PORT": "0"}
+    first = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert first.stdout is not None
+        state = json.loads(first.stdout.readline())
+        assert state["pid"] == first.pid
+        assert (state["app"], state["sandbox"]) == (None, None)
+
+        second = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert second.returncode == 0
+        assert json.loads(second.stdout) == state
+        assert "already up" in second.stderr
+
+        api = Api(state)
+        api.wait_for_state(api.start_run("quick"), "COMPLETED")
+        filters = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+        deadline = time.monotonic() + 30
+        while not (scheduled := api.post("flow_runs/filter", filters)):
+            assert time.monotonic() < deadline, "the schedule made no runs"
+            time.sleep(0.5)
+        assert {run["expected_start_time"][11:16] for run in scheduled} <= {"02:00", "03:00"}  # 4 o'clock in Berlin
+
+        endless = api.start_run("endless")
+        api.wait_for_state(endless, "RUNNING")
+        first.send_signal(signal.SIGTERM)
+        _, said = first.communicate(timeout=60)
+        assert first.returncode == 0, said
+    finally:
+        first.kill()
+        first.wait()
+    assert _processes(settings) == []
+    private = settings.paths.private
+    assert not is_held(private / "server.lock")
+    assert [file.name for file in private.iterdir() if file.suffix == ".json"] == []
+    assert _stored_state(settings, endless) == "CANCELLED"
+
+
+def _stored_state(settings: Settings, run: str) -> str:
+    import sqlite3
+
+    with sqlite3.connect(settings.paths.prefect / "prefect.db") as database:
+        row = database.execute("select state_type from flow_run where id = ?", [run]).fetchone()
+    return str(row[0])
