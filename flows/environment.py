@@ -20,6 +20,7 @@ from soundscope.settings import Settings
 
 HEARTBEAT_S = 30  # the least that Prefect allows
 USER = "admin"
+_LOGGING = "PREFECT_LOGGING_"
 LOOPBACK = "127.0.0.1"
 
 # Without batches the task-run recorder falls behind from about a thousand tasks on, starves the API and loses records at a stop.
@@ -97,8 +98,6 @@ def prefect_environment(settings: Settings, address: str | None = None) -> dict[
     """
     origin = address or f"http://{LOOPBACK}:{settings.server.port}"
     auth = credentials(settings).auth_string
-    bypass = [part for part in os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")).split(",") if part]
-    no_proxy = ",".join(dict.fromkeys([*bypass, LOOPBACK, "localhost"]))
     return {
         **_BATCHES,
         "PREFECT_HOME": str(settings.paths.prefect),
@@ -117,17 +116,18 @@ def prefect_environment(settings: Settings, address: str | None = None) -> dict[
         "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
         "PREFECT_LOGGING_LEVEL": "INFO",
         "PREFECT_CLI_PROMPT": "false",
+        **_direct_to_loopback(),
         "DO_NOT_TRACK": "1",
-        # A proxy of the machine must not see, and could not reach, calls to this machine.
-        "NO_PROXY": no_proxy,
-        "no_proxy": no_proxy,
     }
 
 
 def child_environment(settings: Settings, address: str | None = None) -> dict[str, str]:
-    """This process's environment for a child that uses Prefect: foreign `PREFECT_*` variables out, ours in."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    return {**kept, **prefect_environment(settings, address)}
+    """This process's environment for a child that uses Prefect: foreign `PREFECT_*` variables out, ours in.
+
+    How much is logged, and where to, stays as it was said (`PREFECT_LOGGING_*`).
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_") or name.startswith(_LOGGING)}
+    return {**prefect_environment(settings, address), **kept, **_direct_to_loopback(), "DO_NOT_TRACK": "1"}
 
 
 def apply_environment(settings: Settings, address: str | None = None) -> None:
@@ -143,6 +143,13 @@ def apply_environment(settings: Settings, address: str | None = None) -> None:
         from prefect.context import refresh_global_settings_context
 
         refresh_global_settings_context()
+
+
+def _direct_to_loopback() -> dict[str, str]:
+    """A proxy of the machine must not see, and could not reach, calls to this machine."""
+    bypass = [part for part in os.environ.get("NO_PROXY", os.environ.get("no_proxy", "")).split(",") if part]
+    no_proxy = ",".join(dict.fromkeys([*bypass, LOOPBACK, "localhost"]))
+    return {"NO_PROXY": no_proxy, "no_proxy": no_proxy}
 
 
 def _write_private(file: Path, content: Credentials, *, replace: bool) -> None:

@@ -86,8 +86,7 @@ def _start_children(
     sandbox_address = app_address = None
     if settings.profile == "sandbox":
         port = free_port(settings.sandbox.port, "the sandbox")
-        command = [sys.executable, "-m", "soundscope.cli", "sandbox", "--port", str(port)]
-        launch("the sandbox", command, "sandbox.log", 10).wait_until(lambda: answers(port), READY_DEADLINE_S)
+        launch("the sandbox", _sandbox(settings, port), "sandbox.log", 10).wait_until(lambda: answers(port), READY_DEADLINE_S)
         sandbox_address = f"http://{LOOPBACK}:{port}"
         environment["SOUNDSCOPE_SANDBOX__PORT"] = str(port)
     ready = paths.private / "schedules.json"
@@ -108,6 +107,12 @@ def _start_children(
         "deployments": json.loads(ready.read_text(encoding="utf-8")),
     }
     return children, state
+
+
+def _sandbox(settings: Settings, port: int) -> list[str]:
+    said = settings.sandbox
+    options = {"port": port, "tier": said.tier, "seed": said.seed, "tracks": said.tracks, "time-scale": said.time_scale}
+    return [sys.executable, "-m", "soundscope.cli", "sandbox", *(f"--{name}={value}" for name, value in options.items())]
 
 
 def _streamlit(port: int) -> list[str]:

@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from flows import server
+from flows.environment import child_environment
 from flows.locks import is_held
 from soundscope.errors import SoundScopeError
 from soundscope.settings import Settings, load_settings
@@ -231,11 +232,18 @@ def test_credentials_are_made_once_and_mended(settings: Settings) -> None:
 
 def test_the_environment_is_ours_alone(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "intranet")
+    monkeypatch.setenv("PREFECT_API_KEY", "of-another-set-up")
+    monkeypatch.setenv("PREFECT_API_URL", "http://elsewhere.example/api")
+    monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "DEBUG")
     environment = server.prefect_environment(settings, "http://127.0.0.1:4321")
     assert environment["PREFECT_API_URL"] == "http://127.0.0.1:4321/api"
     assert environment["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] == "http://127.0.0.1:4321"
     assert environment["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] == "false"
     assert environment["NO_PROXY"] == "intranet,127.0.0.1,localhost"
+    child = child_environment(settings, "http://127.0.0.1:4321")
+    assert "PREFECT_API_KEY" not in child
+    assert child["PREFECT_LOGGING_LEVEL"] == "DEBUG"
+    assert {name: child[name] for name in environment} == {**environment, "PREFECT_LOGGING_LEVEL": "DEBUG"}
     decoded = base64.b64encode(environment["PREFECT_API_AUTH_STRING"].encode())
     assert decoded not in repr(server.credentials(settings)).encode()
 
