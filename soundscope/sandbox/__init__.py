@@ -4,6 +4,7 @@ Shares no code, normaliser or formula with the rest of SoundScope (except its er
 """
 
 from soundscope.sandbox.server import SandboxServer, serve_forever
+from soundscope.sandbox.truth import write_truth
 from soundscope.sandbox.world import World
 
-__all__ = ["SandboxServer", "World", "serve_forever"]
+__all__ = ["SandboxServer", "World", "serve_forever", "write_truth"]

@@ -88,7 +88,7 @@ class Archives:
         for rank, names in corrections.spelled.get((chart, week), {}).items():
             row = rows[rank - 1]
             if names:
-                rows[rank - 1] = replace(row, **names)
+                rows[rank - 1] = replace(row, title=names.get("title", row.title), artist=names.get("artist", row.artist))
             elif " Featuring " in row.artist:
                 rows[rank - 1] = replace(row, artist=row.artist.replace(" Featuring ", " & "))
             else:
@@ -98,6 +98,10 @@ class Archives:
             rows[a - 1] = replace(second, rank=a, peak=min(second.peak, a))
             rows[b - 1] = replace(first, rank=b)
         return rows
+
+    def _refuse(self, provider: str) -> Response | None:
+        refusal = self._state.gates[provider].admit()
+        return text_response("429: Too Many Requests", 429, Retry_After=refusal.retry_after) if refusal else None
 
     def _week_of(self, text: str) -> int | None:
         try:
@@ -120,25 +124,25 @@ class Archives:
     # --- the JSON archive ---------------------------------------------------------------------------------------
 
     def _chart_json(self, week: int) -> str:
-        def render() -> str:
-            data = [
-                {
-                    "song": r.title,
-                    "artist": r.artist,
-                    "this_week": r.rank,
-                    "last_week": r.last or None,
-                    "peak_position": r.peak,
-                    "weeks_on_chart": r.weeks,
-                }
-                for r in self.rows("billboard_hot_100", week)
-            ]
-            chart = {"date": cat.date_of(ch.week_day(week)).isoformat(), "data": data}
-            return json.dumps(chart, ensure_ascii=False, separators=(",", ":"))
-
-        return render()
+        data = [
+            {
+                "song": r.title,
+                "artist": r.artist,
+                "this_week": r.rank,
+                "last_week": r.last or None,
+                "peak_position": r.peak,
+                "weeks_on_chart": r.weeks,
+            }
+            for r in self.rows("billboard_hot_100", week)
+        ]
+        chart = {"date": cat.date_of(ch.week_day(week)).isoformat(), "data": data}
+        return json.dumps(chart, ensure_ascii=False, separators=(",", ":"))
 
     def hot_100(self, request: Request) -> Response:
         """`all.json`, `valid_dates.json`, `recent.json`, `date/YYYY-MM-DD.json`."""
+        refused = self._refuse("billboard_hot_100")
+        if refused:
+            return refused
         count = self._world.chart_weeks()
         if request.path == "/all.json":
             body = self._cached(("all", count), lambda: "[" + ",".join(map(self._chart_json, range(count))) + "]")
@@ -184,6 +188,9 @@ class Archives:
 
     def csv(self, request: Request) -> Response:
         """The combined files under `data-out/` and the weekly ones under `data-scraped/`."""
+        refused = self._refuse("billboard_csv")
+        if refused:
+            return refused
         count, path = self._world.chart_weeks(), request.path
         names = {"hot-100": "billboard_hot_100", "billboard-200": "billboard_200"}
         combined = re.fullmatch(r"/data-out/(hot-100|billboard-200)-current\.csv", path)

@@ -13,7 +13,7 @@ import numpy as np
 from soundscope.sandbox import catalogue as cat
 from soundscope.sandbox import sound
 from soundscope.sandbox.catalogue import Albums, Artists, Songs, Tracks
-from soundscope.sandbox.draws import Floats, Ints, choose, normal, uniform
+from soundscope.sandbox.draws import Ints, choose, normal, uniform
 
 AGE_SHARE = (0.58, 0.25, 0.17)  # recent, middle, old
 UNLISTED_SHARE = 0.05
@@ -26,6 +26,7 @@ _VERSIONS = (  # kind, share among songs that do well / the others, days after t
     (sound.REMIX, 0.06, 0.015, 50),
 )
 _HOUSE_OF = {sound.KARAOKE: 0, sound.TRIBUTE: 1, sound.SPED_UP: 2}
+_SINGLE_SHARE_NOW = 0.45
 _GROUP_DAYS = 900  # an artist's album gathers the songs of so many days
 
 
@@ -43,16 +44,16 @@ def base_block(seed: int, count: int, artists: Artists) -> Block:
     index = np.arange(count)
     age = choose(uniform(seed, "song.age", index), AGE_SHARE)
     known = int(len(artists.fame) * (1 - FUTURE_ARTISTS))
-    artist = cat._pick_artists(seed, index, age, artists, known)
-    day = cat._release_days(seed, index, age, cat.BASE_END - cat.RECENT_DAYS, cat.BASE_END)
-    songs = cat._describe(seed, index, artist, day, artists)
+    artist = cat.pick_artists(seed, index, age, artists, known)
+    day = cat.release_days(seed, index, age, cat.BASE_END - cat.RECENT_DAYS, cat.BASE_END)
+    songs = cat.describe(seed, index, artist, day, artists)
     songs.listed[(age == 0) & (uniform(seed, "song.unlisted", index) < UNLISTED_SHARE)] = 0
     _make_holiday_songs(songs, np.flatnonzero(age == 2)[: cat.HOLIDAY_SONGS])
     per_song = _ids_per_song(seed, songs, index)
     keep = int(np.searchsorted(np.cumsum(per_song), count - 2, side="right"))
     songs = cat.take(songs, index[:keep])
     songs = cat.append(songs, _versions(seed, songs, 0, keep))
-    songs = cat.append(songs, _twins(songs))
+    songs = cat.append(songs, _twins(seed, songs))
     return _issue(seed, songs, 0, 0, cat.BASE_END)
 
 
@@ -63,9 +64,9 @@ def next_block(seed: int, number: int, weekly: float, artists: Artists, offsets:
     n = int(per_block * number) - int(per_block * (number - 1))
     index = offsets[0] + np.arange(n)
     known = int(len(artists.fame) * (1 - FUTURE_ARTISTS * max(0.0, 1 - number / 60)))
-    artist = cat._pick_artists(seed, index, np.zeros(n, dtype=np.int64), artists, known)
-    day = cat._release_days(seed, index, np.zeros(n, dtype=np.int64), start, start + cat.BLOCK_DAYS - 1)
-    songs = cat._describe(seed, index, artist, day, artists)
+    artist = cat.pick_artists(seed, index, np.zeros(n, dtype=np.int64), artists, known)
+    day = cat.release_days(seed, index, np.zeros(n, dtype=np.int64), start, start + cat.BLOCK_DAYS - 1)
+    songs = cat.describe(seed, index, artist, day, artists)
     songs.listed[uniform(seed, "song.unlisted", index) < UNLISTED_SHARE] = 0
     songs = cat.append(songs, _versions(seed, songs, offsets[0], offsets[0] + n))
     return _issue(seed, songs, offsets[0], offsets[1], None)
@@ -108,11 +109,11 @@ def _versions(seed: int, songs: Songs, first: int, next_index: int) -> Songs:
     parts: list[Ints] = []
     kinds: list[Ints] = []
     lags: list[Ints] = []
-    for kind, well, other, lag in _VERSIONS:
-        rows = np.flatnonzero(_version_mask(seed, songs, index, kind, well, other))
-        parts.append(rows)
-        kinds.append(np.full(len(rows), kind))
-        lags.append(14 + (lag * 2 * uniform(seed, f"version.lag.{kind}", index[rows])).astype(np.int64))
+    for version, well, other, lag in _VERSIONS:
+        some = np.flatnonzero(_version_mask(seed, songs, index, version, well, other))
+        parts.append(some)
+        kinds.append(np.full(len(some), version))
+        lags.append(14 + (lag * 2 * uniform(seed, f"version.lag.{version}", index[some])).astype(np.int64))
     rows, kind, lag_days = np.concatenate(parts), np.concatenate(kinds), np.concatenate(lags)
     out = cat.take(songs, rows)
     new_index = next_index + np.arange(len(rows))
@@ -132,14 +133,16 @@ def _versions(seed: int, songs: Songs, first: int, next_index: int) -> Songs:
     return out
 
 
-def _twins(songs: Songs) -> Songs:
-    """Second recordings of two hits by the same act, out at the same time: the charts print both alike."""
+def _twins(seed: int, songs: Songs) -> Songs:
+    """A second recording of a hit by the same act, out at the same time: the charts print both alike."""
     early, late = cat.day_number(dt.date(2023, 6, 1)), cat.day_number(dt.date(2025, 6, 1))
-    fit = (songs.day > early) & (songs.day < late) & (songs.listed == 1) & (songs.feat < 0) & (songs.kind == 0)
-    rows = np.argsort(np.where(fit, -songs.hit, np.inf), kind="stable")[:2]
+    single = uniform(seed, "song.single", np.arange(len(songs.day))) < _SINGLE_SHARE_NOW
+    fit = single & (songs.day > early) & (songs.day < late) & (songs.listed == 1) & (songs.feat < 0) & (songs.kind == 0)
+    rows = np.argsort(np.where(fit, -songs.hit, np.inf), kind="stable")[3:4]
     out = cat.take(songs, rows)
     out.kind[:] = sound.TWIN
     out.of_song = rows.astype(np.int64)
+    out.hit = out.hit - 0.3
     sound.apply_version(out.sound, out.duration_ms, out.kind)
     return out
 
@@ -149,27 +152,23 @@ def _issue(seed: int, songs: Songs, first_song: int, first_album: int, horizon: 
     index = first_song + np.arange(len(songs.day))
     edition, remaster, compilation, lag = _reissues(seed, songs, index)
     listed, plain = songs.listed == 1, (songs.listed == 1) & (songs.kind == 0)
-    single_share = np.where(songs.day > cat.BASE_END - 5000, 0.45, 0.15)
+    single_share = np.where(songs.day > cat.BASE_END - 5000, _SINGLE_SHARE_NOW, 0.15)
     single = (uniform(seed, "song.single", index) < single_share) | (songs.kind > 0) | ~listed
     group = songs.artist * 1000 + (cat.day_number(dt.date(2100, 1, 1)) - songs.day) // _GROUP_DAYS
+    collection = np.floor(sound.year_of(songs.day + lag)).astype(np.int64) * 100 + songs.genre  # of a genre and year
     plans = (
         (cat.MAIN, cat.SINGLE, listed & single, index, songs.day),
         (cat.MAIN, cat.ALBUM, listed & ~single, group, songs.day),
         (cat.EDITION, cat.ALBUM, plain & single & (edition == 1), group, songs.day),
         (cat.EDITION, cat.REISSUE, plain & ~single & (edition == 1), group * 2, songs.day + 180),
         (cat.REMASTER, cat.REISSUE, plain & (remaster == 1), group * 2 + 1, songs.day + 20 * 365),
-        (cat.COMPILATION, cat.COLLECTION, plain & (compilation == 1), None, songs.day + lag),
+        (cat.COMPILATION, cat.COLLECTION, plain & (compilation == 1), collection, songs.day + lag),
     )
     parts: list[tuple[Ints, Ints, Ints, Ints, Ints]] = []
-    for version, album_kind, mask, key, day in plans:
+    for plan_version, album_kind, mask, plan_key, plan_day in plans:
         rows = np.flatnonzero(mask)
-        if key is None:  # a collection per genre and year, for various artists
-            year = np.floor(sound.year_of(day[rows])).astype(np.int64)
-            keys = year * 100 + songs.genre[rows]
-        else:
-            keys = key[rows]
-        full = keys * 10 + album_kind
-        parts.append((rows, np.full(len(rows), version), full, day[rows], np.full(len(rows), album_kind)))
+        full = plan_key[rows] * 10 + album_kind
+        parts.append((rows, np.full(len(rows), plan_version), full, plan_day[rows], np.full(len(rows), album_kind)))
     row, version, key, day, kind = (np.concatenate([p[i] for p in parts]) for i in range(5))
     return _assemble(seed, songs, first_song, first_album, (row, version, key, day, kind), horizon)
 

@@ -101,7 +101,7 @@ def make_artists(seed: int, count: int) -> Artists:
     return Artists(template=template, genre=genre, era=era, fame=normal(seed, "artist.fame", index))
 
 
-def _pick_artists(seed: int, song: Ints, age: Ints, artists: Artists, known: int) -> Ints:
+def pick_artists(seed: int, song: Ints, age: Ints, artists: Artists, known: int) -> Ints:
     """Artist of each song: famous ones release more; `age` 0 recent, 1 middle, 2 old decides which generations."""
     out = np.zeros(len(song), dtype=np.int64)
     u = uniform(seed, "song.artist", song)
@@ -112,7 +112,8 @@ def _pick_artists(seed: int, song: Ints, age: Ints, artists: Artists, known: int
     return out
 
 
-def _release_days(seed: int, song: Ints, age: Ints, start: int, end: int) -> Ints:
+def release_days(seed: int, song: Ints, age: Ints, start: int, end: int) -> Ints:
+    """Day of each song, by `age` (0 between start and end, 1 the decades before, 2 from 1955 to 1990), mostly Fridays."""
     u = uniform(seed, "song.day", song)
     recent = start + u * (end - start)
     middle = day_number(dt.date(1990, 1, 1)) + np.sqrt(u) * (BASE_END - RECENT_DAYS - day_number(dt.date(1990, 1, 1)))
@@ -123,7 +124,7 @@ def _release_days(seed: int, song: Ints, age: Ints, start: int, end: int) -> Int
     return np.where(keep, day, friday)
 
 
-def _describe(seed: int, index: Ints, artist: Ints, day: Ints, artists: Artists) -> Songs:
+def describe(seed: int, index: Ints, artist: Ints, day: Ints, artists: Artists) -> Songs:
     """Songs of their own (no versions) for given artists and days."""
     n = len(index)
     stray = uniform(seed, "song.stray", index) < 0.10

@@ -29,7 +29,7 @@ class Control:
         self._answers: dict[tuple[str, str], Callable[[Request], Json]] = {
             ("GET", "/"): self._info,
             ("POST", "/faults"): lambda r: {"id": state.faults.add(_body(r))},
-            ("GET", "/faults"): lambda r: {"faults": state.faults.list()},
+            ("GET", "/faults"): lambda r: {"faults": state.faults.planted()},
             ("DELETE", "/faults"): lambda r: {"removed": state.faults.remove()},
             ("GET", "/requests"): self._requests,
             ("DELETE", "/requests"): self._clear_requests,

@@ -100,7 +100,7 @@ class Faults:
                 del self._faults[key]
         return len(gone)
 
-    def list(self) -> list[dict[str, Any]]:
+    def planted(self) -> list[dict[str, Any]]:
         """What is planted, with hit counts."""
         with self._lock:
             return [{"id": f.id, "matched": f.matched, "hits": f.hits, **f.raw} for f in self._faults.values()]

@@ -100,8 +100,9 @@ class Names:
             genre = figures.GENRES[int(self._world.songs.genre[song])]
             return f"Synthetic {genre.title()} Hits {cat.date_of(a.day[album]).year}"
         draw = float(uniform(self._world.seed, "name.album", song))
-        noun = words.TITLE_WORDS[40 + int(draw * 300)]
-        title = f"{noun} Sessions" if draw < 0.1 else f"{words.ADJECTIVES[song % 40]} {noun}"
+        nouns, adjectives = words.TITLE_WORDS[len(words.ADJECTIVES) :], words.ADJECTIVES
+        noun = nouns[int(draw * len(nouns))]
+        title = f"{noun} Sessions" if draw < 0.1 else f"{adjectives[song % len(adjectives)]} {noun}"
         if kind == cat.REISSUE:
             old = cat.date_of(a.day[album]).year - cat.date_of(self._world.songs.day[song]).year > 10
             return f"{title} ({'Remastered' if old else 'Deluxe Edition'})"

@@ -68,7 +68,7 @@ def _owner() -> dict[str, Any]:
 
 
 def _local_track() -> dict[str, Any]:
-    nothing = {"external_urls": {}, "href": None, "id": None, "uri": None}
+    nothing: dict[str, Any] = {"external_urls": {}, "href": None, "id": None, "uri": None}
     return nothing | {
         "album": nothing
         | {"album_type": None, "artists": [], "images": [], "name": "Home Recordings", "release_date": None, "type": "album"},

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -69,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(json_response({"error": {"status": 413, "message": "Request body too large"}}, 413))
             return
         body = self.rfile.read(int(length))
-        host = self.headers.get("Host") or f"{self.server.server_address[0]}:{self.server.server_address[1]}"
+        host = self.headers.get("Host") or f"127.0.0.1:{self.server.server_port}"
         path, query = split_target(self.path)
         prefix, _, rest = path.lstrip("/").partition("/")
         request = Request(
@@ -97,7 +98,11 @@ class _Handler(BaseHTTPRequestHandler):
         quota = spotify.error(429, "Too many requests", "QUOTA_EXCEEDED", Retry_After=str(max(1, int(48_925 / state.time_scale))))
         response = next((r for s in struck if (r := replacement(s, quota))), None)
         if response is None:
-            response = handle(request)
+            try:
+                response = handle(request)
+            except Exception as error:  # noqa: BLE001 - the outermost place: a fault of ours is shown and answered as one
+                traceback.print_exc()
+                response = json_response({"error": {"status": 500, "message": f"sandbox fault: {error!r}"}}, 500)
         for spec in struck:
             response = spoil(spec, response)
         if response.delay_s:

@@ -141,7 +141,7 @@ class Renderer:
             "available_markets": self._markets("track.market", track),
             "disc_number": 1,
             "duration_ms": int(w.songs.duration_ms[song]),
-            "explicit": w.draw("track.explicit", song) < (0.6 if figures.GENRES[int(w.songs.genre[song])] == "rap" else 0.15),
+            "explicit": w.is_explicit(song),
             "is_local": False,
             "name": w.names.track(track),
             "preview_url": None,

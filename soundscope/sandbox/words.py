@@ -11,19 +11,24 @@ from math import gcd
 
 from soundscope.sandbox.draws import Ints, choose, uniform
 
-ADJECTIVES = (
+
+def _list(text: str) -> list[str]:
+    return text.split()
+
+
+ADJECTIVES = _list(
     "Paper Neon Hollow Velvet Crooked Amber Static Lunar Rusty Glass Silver Reckless Tender Electric Wicked Sleepless"
     " Golden Frozen Borrowed Midnight Broken Gentle Scarlet Silent Plastic Restless Distant Honest Magnetic Sugar"
     " Thirsty Wooden Cobalt Careless Stolen Bitter Hazy Lonesome Marble Tangled"
-).split()
-NOUNS = (
+)
+NOUNS = _list(
     "Comet Orchard Lantern Harbour Tiger Mirror Carousel Thunder Meadow Engine Pocket Signal Feather Balcony Avalanche"
     " Postcard Satellite Window Umbrella Lemon Machine Parade Ladder Compass Ribbon Kingdom Teacup Asteroid Hallway"
     " Volcano Raincoat Telescope Elevator Whisper Horizon Candle Bicycle Ocean Diamond Garden Shadow River Cathedral"
     " Radio Basement Monsoon Polaroid Saturday Piñata Café Château Déjà Señora Über Naïveté Façade Crème Jalapeño Noël"
-).split()
-_HEADS = "moon ember thistle brass marrow wilder snow copper raven saffron frost juniper quill hollow velvet lark".split()
-_TAILS = "harbour wick field glass mere song lock bloom drift spire fall gate wren stone light".split()
+)
+_HEADS = _list("moon ember thistle brass marrow wilder snow copper raven saffron frost juniper quill hollow velvet lark")
+_TAILS = _list("harbour wick field glass mere song lock bloom drift spire fall gate wren stone light")
 COMPOUNDS = [(h + t).capitalize() for h in _HEADS for t in _TAILS]
 TITLE_WORDS = [*ADJECTIVES, *NOUNS, *COMPOUNDS]
 NATIVE_TITLES = (
@@ -65,13 +70,13 @@ _SPLIT = len(ADJECTIVES)
 
 _FIRST = [
     a + b
-    for a in "Vel Or Mi Ta Bri Zan Kel Jo Ly Nar Fe Du Sol Ish Cor Pel".split()
-    for b in "ora ix essa an ique io wen ara eth u ón iël".split()
+    for a in _list("Vel Or Mi Ta Bri Zan Kel Jo Ly Nar Fe Du Sol Ish Cor Pel")
+    for b in _list("ora ix essa an ique io wen ara eth u ón iël")
 ]
 _LAST = [
     a + b
-    for a in "Quint Brass Marl Hol Dray Oster Fen Wick Tarl Voss Elm Carr Ny Thor Bel Sund Mc Ós".split()
-    for b in "more ell ington by aux ard ström ley wood ez ov nair ham üller".split()
+    for a in _list("Quint Brass Marl Hol Dray Oster Fen Wick Tarl Voss Elm Carr Ny Thor Bel Sund Mc Ós")
+    for b in _list("more ell ington by aux ard ström ley wood ez ov nair ham üller")
 ]
 ARTIST_TEMPLATES = (
     ("{f} {l}", 0.46),

@@ -241,6 +241,15 @@ class World:
         """Whether Spotify's audio features know the track (about 97 % do)."""
         return self.draw("audio.known", int(self.tracks.song[track])) >= 0.03
 
+    def is_explicit(self, song: int) -> bool:
+        """Whether a recording is marked explicit (more than half of rap, one in seven otherwise)."""
+        rap = figures.GENRES[int(self.songs.genre[song])] == "rap"
+        return self.draw("track.explicit", song) < (0.6 if rap else 0.15)
+
+    def recording_key(self, song: int) -> str:
+        """Name of a recording in the known truth."""
+        return f"recording-{song:07d}"
+
     def chart_weeks(self) -> int:
         """How many chart weeks are published by today."""
         return ch.weeks_until(self.day)
