@@ -69,23 +69,35 @@ def _probe(run: Run) -> PrefectFuture:
 
 
 def _ingest_kind(run: Run, kind: Kind, after: PrefectFuture | None) -> PrefectFuture | None:
-    """Plan, fetch and load one kind; the tasks are closures, so that the dashboard shows their names and no internals."""
+    """Plan, fetch and load one kind until nothing more is wanted; what one fetch brings may make more wanted."""
+    while True:
+        planned = _plan(run, kind, after)
+        batches: list[Batch] = planned.result()
+        if not batches:
+            return planned
+        say(f"{kind}: asking for {sum(len(batch.units) for batch in batches):,} in {len(batches)} batches")
+        fetched = [_fetch(run, batch, planned) for batch in batches]
+        wait(fetched)
+        results: list[FetchResult] = [future.result() for future in fetched]
+        for message in dict.fromkeys(result.message for result in results if result.message):
+            say(f"{kind}: {message}")
+        after = _load(run, kind, fetched)
 
+
+# The tasks are closures: the dashboard shows their names, and none of what they work on.
+
+
+def _plan(run: Run, kind: Kind, after: PrefectFuture | None) -> PrefectFuture:
     @task(name="plan", task_run_name=f"plan {kind}", cache_policy=NO_CACHE)
     def plan() -> list[Batch]:
         return steps.plan_step(run, kind)
 
-    planned = plan.submit(wait_for=[after] if after else None)
-    batches = planned.result()
-    if not batches:
-        return planned
-    say(f"{kind}: {sum(len(batch.units) for batch in batches):,} to ask for in {len(batches)} batches")
-    fetched = [_fetch(run, batch, planned) for batch in batches]
-    wait(fetched)
-    results: list[FetchResult] = [future.result() for future in fetched]
-    for message in dict.fromkeys(result.message for result in results if result.message):
-        say(f"{kind}: {message}")
+    future = plan.submit(wait_for=[after] if after else None)
+    future.result()
+    return future
 
+
+def _load(run: Run, kind: Kind, fetched: list[PrefectFuture]) -> PrefectFuture:
     @task(name="load", task_run_name=f"load {kind}", cache_policy=NO_CACHE)
     def load() -> dict[str, int]:
         result = steps.load_step(run)
@@ -93,16 +105,16 @@ def _ingest_kind(run: Run, kind: Kind, after: PrefectFuture | None) -> PrefectFu
             say(f"{kind}: {result.quarantined:,} values or rows went to quarantine")
         return result.rows
 
-    loaded = load.submit(wait_for=fetched)
-    rows = loaded.result()
+    future = load.submit(wait_for=fetched)
+    rows = future.result()
     say(f"{kind}: loaded " + (", ".join(f"{n:,} {table}" for table, n in rows.items()) or "no rows"))
-    return loaded
+    return future
 
 
 def _fetch(run: Run, batch: Batch, planned: PrefectFuture) -> PrefectFuture:
     @task(name="fetch", task_run_name=f"fetch {batch.name}", tags=[batch.provider], cache_policy=NO_CACHE)
     def fetch() -> FetchResult:
-        with progress(f"fetch-{batch.provider}-{batch.kind}", len(batch.units)) as advance:
-            return steps.fetch_step(run, batch, lambda done, total: advance(done))
+        bar = progress(f"fetch-{batch.provider}-{batch.kind}", len(batch.units), f"{batch.name}: units settled")
+        return steps.fetch_step(run, batch, lambda done, total: bar.advance(done - bar.done))
 
     return fetch.submit(wait_for=[planned])

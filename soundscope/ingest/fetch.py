@@ -52,6 +52,7 @@ def fetch(session: Session, batch: Batch, progress: Callable[[int, int], None] |
     result = FetchResult(batch.name, batch.provider, batch.kind)
     units = {unit.key: unit for unit in batch.units}
     settled: dict[str, dict[str, object]] = {}
+    session.asked.update((batch.provider, _unit_kind(batch, unit.key), unit.key) for unit in batch.units)
     root = session.settings.paths.landing
     with landing.LandingWriter(
         root, batch.provider, batch.kind, session.run_id, f"{batch.kind}-{batch.number}-{id(batch):x}"

@@ -48,6 +48,9 @@ class Batch:
 def plan(session: Session, con: duckdb.DuckDBPyConnection, kind: str) -> list[Batch]:
     """The batches to fetch now for one of `KINDS`.
 
+    What a fetch brings may make more wanted (an artist's tracks, features that the first provider lacks), so it is called again until it
+    returns nothing; what was asked for in this run is not planned again.
+
     Args:
         session: sources and ledger.
         con: the writer, with raw tables.
@@ -66,6 +69,7 @@ def plan(session: Session, con: duckdb.DuckDBPyConnection, kind: str) -> list[Ba
         session.ledger.plan_units(wanted)
         names = {unit.key for unit in wanted}
         due = [unit for unit in session.ledger.due_units(provider, unit_kind) if unit.key in names]
+        due = [unit for unit in due if (provider, unit_kind, unit.key) not in session.asked]
         batches += _batches(provider, unit_kind, _affordable(session, provider, unit_kind, due))
     return batches
 
@@ -97,11 +101,11 @@ def _charts(session: Session) -> list[Batch]:
     source = session.sources.get("billboard_hot_100")
     if not isinstance(source, BillboardHot100) or source.name not in session.settings.followed.charts:
         return []
-    dates = _valid_dates(session, source)
+    dates = _valid_dates(session, source) if not session.asked_for(source.name, "valid_dates") else None
     if dates is not None:
         newest = len(dates)
         session.ledger.plan_units([Unit(source.name, "week", day, float(newest - n)) for n, day in enumerate(dates)])
-    due = session.ledger.due_units(source.name, "week")
+    due = [unit for unit in session.ledger.due_units(source.name, "week") if (source.name, "week", unit.key) not in session.asked]
     if (
         len(due) >= BULK_FROM
         and session.ledger.unit_etag(source.name, "all", "all") is None

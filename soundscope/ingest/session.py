@@ -23,7 +23,12 @@ PROBE_EVERY = timedelta(days=1)
 
 @dataclass
 class Session:
-    """Open sources and their budgets. `refused` collects what was refused in this run: (provider, capability) -> message."""
+    """Open sources and their budgets.
+
+    Attributes:
+        refused: what was refused in this run: (provider, capability) -> message.
+        asked: units asked for in this run, (provider, kind, key); none is asked twice, whatever came of it.
+    """
 
     settings: Settings
     ledger: Ledger
@@ -32,6 +37,7 @@ class Session:
     budgets: dict[str, Budget]
     disabled: list[Disabled]
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
+    asked: set[tuple[str, str, str]] = field(default_factory=set)
     capabilities: dict[str, dict[str, bool]] = field(default_factory=dict)
 
     def allows(self, provider: str, capability: str) -> bool:
@@ -40,6 +46,13 @@ class Session:
             return False
         known = self.capabilities.get(provider, {})
         return known.get("catalogue", True) and known.get(capability, True)
+
+    def asked_for(self, provider: str, kind: str) -> bool:
+        """Whether this run has asked for this at all; says so from now on."""
+        mark = (provider, kind, "")
+        was = mark in self.asked
+        self.asked.add(mark)
+        return was
 
     def refuse(self, provider: str, capability: str, message: str) -> None:
         """Note a refusal once for the whole run."""

@@ -1,0 +1,52 @@
+# SoundScope. `make help` lists what there is. Everything is written inside this folder.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+EXTRAS ?= app,dev,postgres
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run up test test-full lint format bench clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make the environment in .venv (about two minutes, once)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "SoundScope needs Python 3.11 or newer; say which with make PYTHON=python3.12"; exit 2; }
+	@echo "Setting up $(VENV) (about two minutes, once)..."
+	@$(PYTHON) -m venv $(VENV)
+	@export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CACHE_DIR=$${PIP_CACHE_DIR:-$(CURDIR)/$(VENV)/.cache}; \
+	  $(BIN)/python -m pip install --quiet --progress-bar off -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $(STAMP)
+
+run: $(STAMP) ## the whole pipeline once, on the sandbox unless configured otherwise
+	@$(BIN)/soundscope run
+
+up: $(STAMP) ## server, dashboard, schedules and app together, until Ctrl-C
+	@$(BIN)/soundscope up
+
+test: $(STAMP) ## unit tests, then the pipeline end to end
+	@$(BIN)/python -m pytest -q -m "not slow and not realdata and not browser and not spark and not postgres and not e2e" tests
+	@$(BIN)/python -m pytest -q -m "e2e and not slow" tests
+
+test-full: $(STAMP) ## everything else: slow tests, real data, browser, PostgreSQL, Spark where they are installed
+	@$(BIN)/python -m pytest -q -m "slow or realdata or browser or spark or postgres" tests
+
+lint: $(STAMP) ## ruff, sqlfluff, mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/sqlfluff lint --disable-progress-bar sql/models sql/tests
+	@$(BIN)/mypy
+
+format: $(STAMP) ## let ruff and sqlfluff put things in shape
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## measure; prints size and machine (see benchmarks/README.md)
+	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean: ## remove the environment and caches; the warehouse stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info sql/target sql/logs

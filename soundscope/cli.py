@@ -1,0 +1,410 @@
+"""The command line: each command reads its arguments, makes one library call and shows the result. Imports are inside the commands,
+so that `soundscope --help` answers at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from soundscope import __version__
+from soundscope.errors import BadInput, SoundScopeError
+
+if TYPE_CHECKING:
+    from soundscope.settings import Settings
+
+app = typer.Typer(
+    name="soundscope",
+    help="What is charting, how the sound of the charts moves, and which tracks fit.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+match_app = typer.Typer(help="Which track a chart entry means: how many are matched, and how.", no_args_is_help=True)
+app.add_typer(match_app, name="match")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Tier = Annotated[str | None, typer.Option(help="Sandbox only: what Spotify allows: extended, extended-new, development-old, development.")]
+Kind = Annotated[str, typer.Argument(help="charts, tracks, features, genres, popularity, or all.")]
+TIERS = ("extended", "extended-new", "development-old", "development")
+
+
+def _settings() -> Settings:
+    from soundscope.settings import load_settings
+
+    return load_settings()
+
+
+def _become(module: str, arguments: list[str]) -> NoReturn:
+    """Go on as another module of the project, in this process: it gets the signals itself."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606
+
+
+def _use_tier(tier: str | None) -> None:
+    if tier is None:
+        return
+    if tier not in TIERS:
+        raise BadInput(f"There is no tier {tier!r}.", next_step=f"say one of {', '.join(TIERS)}.")
+    os.environ["SOUNDSCOPE_SANDBOX__TIER"] = tier
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def run(
+    tier: Tier = None,
+    retrain: Annotated[bool, typer.Option(help="Train now even if the champion is young.")] = False,
+    rebuild: Annotated[bool, typer.Option(help="Build and publish even if nothing is new.")] = False,
+    force: Annotated[bool, typer.Option(help="Publish even if a table lost all its rows; recorded.")] = False,
+    json: Json = False,
+) -> None:
+    """Run the whole pipeline once: ingest, build, train if due, score, publish. Seen in the dashboard afterwards (`soundscope up`)."""
+    _use_tier(tier)
+    flags = {"--retrain": retrain, "--rebuild": rebuild, "--force": force, "--json": json}
+    _become("flows.run", [flag for flag, given in flags.items() if given])
+
+
+@app.command()
+def up(json: Json = False, app_too: Annotated[bool, typer.Option("--app/--no-app", help="Start the app as well.")] = True) -> None:
+    """Start server, dashboard, schedules and app together; Ctrl-C stops them all."""
+    _become("flows.up", [*(["--json"] if json else []), *([] if app_too else ["--no-app"])])
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Ask each provider what it allows with these credentials, and look for trouble in the set-up."""
+    from soundscope.output import show_table
+    from soundscope.pipeline.doctor import examine
+    from soundscope.pipeline.run import open_run
+
+    settings = _settings()
+    with open_run(settings, "doctor", providers=True, lock=False) as begun:
+        findings = examine(begun)
+    show_table(["subject", "what", "state", "detail", "instead"], [tuple(vars(f).values()) for f in findings], json)
+    if any(finding.state == "trouble" for finding in findings):
+        raise typer.Exit(1)
+
+
+sandbox_app = typer.Typer(help="The emulated providers, over a synthetic world.", invoke_without_command=True)
+app.add_typer(sandbox_app, name="sandbox")
+
+
+@sandbox_app.callback()
+def sandbox(
+    context: typer.Context,
+    port: Annotated[int | None, typer.Option(help="Where to listen on 127.0.0.1.")] = None,
+    tier: Tier = None,
+    seed: Annotated[int | None, typer.Option(help="Of the synthetic world.")] = None,
+    tracks: Annotated[int | None, typer.Option(help="Size of its catalogue.")] = None,
+    time_scale: Annotated[float | None, typer.Option(help="Speeds up windows, quotas and the life of tokens.")] = None,
+) -> None:
+    """Serve the emulated providers until Ctrl-C, or write the truth about their world."""
+    _use_tier(tier)
+    said = {"PORT": port, "SEED": seed, "TRACKS": tracks, "TIME_SCALE": time_scale}
+    os.environ.update({f"SOUNDSCOPE_SANDBOX__{name}": str(value) for name, value in said.items() if value is not None})
+    if context.invoked_subcommand is None:
+        from soundscope.sandbox import serve_forever
+
+        s = _settings().sandbox
+        serve_forever(port=s.port, tier=s.tier, seed=s.seed, tracks=s.tracks, time_scale=s.time_scale)
+
+
+@sandbox_app.command("truth")
+def sandbox_truth(folder: Annotated[Path, typer.Argument(help="Folder to write the CSV files to.")]) -> None:
+    """Write what is true in the synthetic world, for tests and benchmarks: links, recordings, features, genres, popularity."""
+    from soundscope.sandbox import World, write_truth
+
+    said = _settings().sandbox
+    for file in write_truth(World(seed=said.seed, tracks=said.tracks), folder):
+        print(file)
+
+
+# --- data in ----------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def ingest(kind: Kind = "all", tier: Tier = None, json: Json = False) -> None:
+    """Fetch what is new from the providers and load it into the private warehouse."""
+    from soundscope.output import show_json
+    from soundscope.pipeline.ingest import KINDS
+    from soundscope.pipeline.ingest import ingest as do_ingest
+    from soundscope.pipeline.run import open_run
+
+    if kind not in (*KINDS, "all"):
+        raise BadInput(f"There is nothing called {kind!r} to ingest.", next_step=f"say one of {', '.join(KINDS)}, all.")
+    _use_tier(tier)
+    with open_run(_settings(), f"ingest {kind}", providers=True) as begun:
+        outcomes = do_ingest(begun, KINDS if kind == "all" else (kind,), _say)
+        refused = {f"{provider}/{what}": message for (provider, what), message in begun.session.refused.items()}
+        run_id = begun.run_id
+    if json:
+        show_json({"run_id": run_id, "outcomes": {name: dict(n) for name, n in outcomes.items()}, "refused": refused})
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON, NDJSON (also .gz, .zst) or Parquet.")],
+    as_: Annotated[str, typer.Option("--as", help="What its rows are: tracks, chart, features or matches.")],
+    name: Annotated[str | None, typer.Option(help="Name of the dataset; the file's name if left out.")] = None,
+    map_: Annotated[list[str] | None, typer.Option("--map", help="column=field, several times or joined by commas.")] = None,
+    licence: Annotated[str, typer.Option(help="Licence of its values.")] = "user-supplied",
+    train: Annotated[bool, typer.Option("--train/--no-train", help="May models be trained on it.")] = True,
+    chart: Annotated[str | None, typer.Option(help="Name of the chart, where no column says it.")] = None,
+    date: Annotated[str | None, typer.Option(help="Date of the chart as YYYY-MM-DD, where no column says it.")] = None,
+    encoding: Annotated[str, typer.Option(help="utf-8, latin-1 or utf-16, for CSV.")] = "utf-8",
+    json: Json = False,
+) -> None:
+    """Bring in a file of your own; the next build has it. The same bytes again do nothing, changed bytes replace the dataset."""
+    from soundscope.ingest.imports import ImportRequest, import_file
+    from soundscope.output import show_json
+    from soundscope.pipeline import steps
+    from soundscope.pipeline.run import open_run
+
+    given = dict(_pair(pair) for said in map_ or () for pair in said.split(","))
+    request = ImportRequest(file, as_, name or file.name.split(".")[0], given, licence, train, chart, date, encoding)
+    with open_run(_settings(), f"import {file.name}") as begun:
+        result = import_file(begun.settings, begun.ledger, begun.run_id, request)
+        loaded = steps.load_step(begun)
+        begun.facts["message"] = f"{result.dataset}: " + ("imported" if result.is_new else "unchanged")
+    if json:
+        show_json({"dataset": result.dataset, "is_new": result.is_new, "mapping": dict(result.mapping), "rows": loaded.rows,
+                   "quarantined": loaded.quarantined})  # fmt: skip
+        return
+    if not result.is_new:
+        print(f"{result.dataset}: these bytes are imported already; nothing to do.")
+        return
+    print(f"{result.dataset}: " + ", ".join(f"{n:,} {table}" for table, n in loaded.rows.items()) + f"; {loaded.quarantined:,} to quarantine")
+    print("read as: " + ", ".join(f"{column} = {field}" for field, column in result.mapping.items()))
+    print("Next: soundscope run (or build and publish).")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    column, equals, field = text.rpartition("=")
+    if not equals or not column or not field:
+        raise BadInput(f"--map {text!r} is not column=field.", next_step='write it as --map "Song Title=title".')
+    return column.strip(), field.strip()
+
+
+@app.command()
+def replay(json: Json = False) -> None:
+    """Rebuild the raw tables from landing alone, without one call to a provider."""
+    from soundscope.ingest.load import replay as do_replay
+    from soundscope.output import show_json
+    from soundscope.pipeline.run import open_run
+
+    with open_run(_settings(), "replay") as begun:
+        with begun.writer() as con:
+            result = do_replay(con, begun.settings.paths.landing, lambda done, total: _say(f"{done:,} of {total:,} files"))
+        begun.facts["message"] = f"{result.files:,} files replayed"
+    if json:
+        show_json({"files": result.files, "rows": result.rows, "quarantined": result.quarantined, "damaged": result.damaged})
+        return
+    print(f"{result.files:,} landing files: " + ", ".join(f"{n:,} {table}" for table, n in result.rows.items()))
+    for name, reason in result.damaged.items():
+        print(f"damaged: {name}: {reason}")
+
+
+# --- tables, models, releases -----------------------------------------------------------------------------------------
+
+
+@app.command()
+def build(full: Annotated[bool, typer.Option(help="Rebuild tables that are otherwise brought forward week by week.")] = False) -> None:
+    """Build all tables from the raw ones, with matching and every check, in the private warehouse; `publish` shows them."""
+    from soundscope.pipeline import steps
+    from soundscope.pipeline.run import open_run
+
+    with open_run(_settings(), "build") as begun:
+        models = steps.build_all(begun, lambda result: _say(f"{result.name}: {result.status}, {result.rows or 0:,} rows"), full=full)
+        begun.facts["message"] = f"built {models} tables"
+    print(f"Built {models} tables. Next: soundscope train, soundscope score, soundscope publish.")
+
+
+@match_app.command("status")
+def match_status(json: Json = False) -> None:
+    """How many chart keys are matched, by decade and by method."""
+    from soundscope.output import show_query
+    from soundscope.pipeline.queries import MATCH_STATUS
+
+    show_query(_settings(), MATCH_STATUS, json)
+
+
+@app.command()
+def train(json: Json = False) -> None:
+    """Train a baseline and a challenger on the built tables; the gate decides whether the challenger is used."""
+    from soundscope.output import show_json
+    from soundscope.pipeline import steps
+    from soundscope.pipeline.run import open_run
+
+    with open_run(_settings(), "train") as begun:
+        steps.begin_release(begun)
+        outcome = steps.train_step(begun)
+        steps.build_step(begun, ("ml",))
+        begun.facts["message"] = f"trained: {outcome['verdict']}"
+    if json:
+        show_json(outcome)
+        return
+    print(outcome["report"])
+
+
+@app.command()
+def score(json: Json = False) -> None:
+    """Score every new or changed track with the champion."""
+    from soundscope.output import show_json
+    from soundscope.pipeline import steps
+    from soundscope.pipeline.run import open_run
+
+    with open_run(_settings(), "score") as begun:
+        steps.begin_release(begun)
+        scored = steps.score_step(begun)
+        steps.build_step(begun, ("ml",))
+        begun.facts["message"] = f"scored {scored:,} tracks"
+    if json:
+        show_json({"scored": scored})
+        return
+    print(f"{scored:,} tracks scored." if scored else "No track is new or changed, or there is no champion (see `soundscope models`).")
+
+
+@app.command()
+def models(json: Json = False) -> None:
+    """Trained models with their figures, the verdict on each, and which one is used."""
+    from soundscope.output import show_query
+    from soundscope.pipeline.queries import MODELS
+
+    show_query(_settings(), MODELS, json)
+
+
+@app.command()
+def publish(force: Annotated[bool, typer.Option(help="Publish even if a table lost all its rows; recorded.")] = False) -> None:
+    """Check what was built and make it the release that everyone reads."""
+    from soundscope.pipeline import steps
+    from soundscope.pipeline.run import open_run
+
+    with open_run(_settings(), "publish") as begun:
+        news = steps.news_step(begun)
+        release = steps.publish_step(begun, news.fingerprint, force=force)
+        begun.facts["message"] = f"published {release.release_id}"
+    print(f"Published {release.release_id}: {sum(release.rows.values()):,} rows in {len(release.rows)} tables.")
+
+
+@app.command()
+def releases(json: Json = False) -> None:
+    """Releases that are kept, newest first; the current one is marked."""
+    from soundscope.output import show_json, show_table
+    from soundscope.warehouse.releases import list_releases
+
+    kept = list_releases(_settings())
+    if json:
+        show_json([release.as_dict() for release in kept])
+        return
+    columns = ["release_id", "created_at", "current", "profile", "schema_version", "rows", "MB"]
+    rows = [
+        (r.release_id, f"{r.created_at:%Y-%m-%d %H:%M:%S}", "*" if r.is_current else "", r.profile, r.schema_version,
+         sum(r.rows.values()), round(r.size / 1e6, 1))
+        for r in kept
+    ]  # fmt: skip
+    show_table(columns, rows, False)
+
+
+@app.command()
+def rollback(release_id: Annotated[str | None, typer.Argument(help="The release to return to; the one before, if left out.")] = None) -> None:
+    """Return to an earlier release; the next run publishes over it."""
+    from soundscope.warehouse.releases import rollback as do_rollback
+
+    release = do_rollback(_settings(), release_id, wait_s=5.0)
+    print(f"The current release is {release.release_id} again, of {release.created_at:%Y-%m-%d %H:%M} UTC.")
+
+
+@app.command()
+def runs(json: Json = False, last: Annotated[int, typer.Option(help="How many.")] = 20) -> None:
+    """What ran lately and how it ended, straight from the ledger."""
+    from soundscope.ingest import tables as t
+    from soundscope.ingest.ledger import Ledger
+    from soundscope.output import show_table
+    from soundscope.pipeline.ops import ledger_table
+
+    ledger = Ledger.open(_settings())
+    ledger.close_dead_runs()
+    frame = ledger_table(ledger, t.runs).frame.sort_values("started_at", ascending=False).head(last)
+    columns = ["run_id", "command", "status", "started_at", "ended_at", "message"]
+    show_table(columns, [tuple(None if value is None or value != value else value for value in row) for row in frame[columns].itertuples(index=False)], json)
+    ledger.close()
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def sql(statement: Annotated[str, typer.Argument(help="SQL for the current release.")], json: Json = False) -> None:
+    """Ask the current release with SQL; read-only."""
+    from soundscope.output import show_query
+
+    show_query(_settings(), statement, json)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def shell(context: typer.Context) -> None:
+    """DuckDB's own shell on the current release; further arguments go to it."""
+    from soundscope.warehouse.shell import shell as become_shell
+
+    become_shell(_settings(), context.args)
+
+
+@app.command()
+def describe(table: Annotated[str, typer.Argument(help="As marts.track_features, or track_features.")], json: Json = False) -> None:
+    """What a table holds: every column with its type and meaning."""
+    from soundscope.output import show_table
+    from soundscope.warehouse.shell import describe as rows_of
+
+    rows = rows_of(_settings(), table)
+    if not json:
+        print(f"{rows[0][0]}: {rows[0][3]}\n")
+        rows = rows[1:]
+    show_table(["table", "column", "type", "comment"], rows, json)
+
+
+@app.command()
+def profile() -> None:
+    """An overview of the published tracks: the ten features, categories, means by genre and era, correlations."""
+    from contextlib import closing
+
+    from soundscope.profile import profile as make_profile
+    from soundscope.profile import render
+    from soundscope.warehouse.connect import open_release
+
+    with closing(open_release(_settings())) as con:
+        print(render(make_profile(con)))
+
+
+@app.command()
+def version() -> None:
+    """The version of SoundScope."""
+    print(__version__)
+
+
+def main() -> None:
+    """Run the command line; errors a person can act on end it with one clear message and status 1 or 2."""
+    try:
+        app()
+    except SoundScopeError as error:
+        print(f"soundscope: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        print("soundscope: stopped", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (head, less) has gone; nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

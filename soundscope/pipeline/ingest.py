@@ -1,0 +1,57 @@
+"""Ingest without Prefect, for the command line: the same steps in the same order, a few batches at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from soundscope.ingest.imports import ImportRequest, import_file
+from soundscope.pipeline import steps
+from soundscope.pipeline.run import Run
+from soundscope.settings import Settings
+
+KINDS = ("charts", "tracks", "features", "genres", "popularity")
+_AT_ONCE = 4
+
+
+def ingest(run: Run, kinds: Sequence[str] = KINDS, say: Callable[[str], None] = print) -> dict[str, Counter[str]]:
+    """Plan, fetch and load; returns units per outcome for each kind."""
+    for name, capabilities in steps.probe_step(run).items():
+        for found in capabilities:
+            if not found.is_allowed:
+                say(f"{name}: {found.capability}: {found.reason}. {found.instead}")
+    for disabled in run.session.disabled:
+        say(f"{disabled.name} is not asked: {disabled.reason}. Next: {disabled.next_step}")
+    outcomes: dict[str, Counter[str]] = {}
+    for kind in kinds:
+        outcomes[kind] = Counter()
+        while batches := steps.plan_step(run, kind):
+            say(f"{kind}: asking for {sum(len(batch.units) for batch in batches):,} in {len(batches)} batches")
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                for result in pool.map(lambda batch: steps.fetch_step(run, batch), batches):
+                    outcomes[kind].update(result.outcomes)
+                    if result.message:
+                        say(f"{result.batch}: {result.message}")
+            loaded = steps.load_step(run)
+            say(f"{kind}: {dict(outcomes[kind])}; loaded {dict(loaded.rows)}, {loaded.quarantined:,} to quarantine")
+        if not outcomes[kind]:
+            say(f"{kind}: nothing new to ask for")
+    for message in dict.fromkeys(run.session.refused.values()):
+        say(message)
+    run.facts["message"] = "; ".join(f"{kind}: {sum(n.values()):,} asked" for kind, n in outcomes.items())
+    return outcomes
+
+
+def import_followed(run: Run, settings: Settings) -> list[str]:
+    """Import the files that the configuration follows, where they changed; returns the names of the new datasets."""
+    new = []
+    for said in settings.followed.files:
+        path = said.path if said.path.is_absolute() else settings.home / said.path
+        request = ImportRequest(
+            Path(path), said.kind, said.name, said.map, said.licence or "user-supplied", said.train, said.chart, said.date
+        )
+        if import_file(settings, run.ledger, run.run_id, request).is_new:
+            new.append(said.name)
+    return new

@@ -1,0 +1,167 @@
+"""One run: its configuration, its place in the ledger, the sandbox it may need, and the writer lock it may hold."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import requests
+
+from soundscope.ingest.fetch import reconcile
+from soundscope.ingest.ledger import Ledger
+from soundscope.ingest.session import Session, open_session
+from soundscope.settings import Settings
+from soundscope.sources.registry import SOURCES
+from soundscope.warehouse.connect import open_writer
+from soundscope.warehouse.lock import writer_lock
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Run:
+    """A run under way.
+
+    Attributes:
+        settings, ledger, run_id: what, where noted, under which id.
+        urls: addresses of the sandbox's providers; empty in live use.
+        facts: what the report will say, gathered by the steps.
+    """
+
+    settings: Settings
+    ledger: Ledger
+    run_id: str
+    urls: Mapping[str, str] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    release_id: str | None = None
+    _session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """The open sources; made when first needed."""
+        if self._session is None:
+            self._session = open_session(self.settings, self.ledger, self.run_id, self.urls)
+        return self._session
+
+    @contextmanager
+    def writer(self) -> Iterator[Any]:
+        """The private warehouse file, under the lock, closed afterwards so that the SQL models can open it next."""
+        with writer_lock(self.settings, wait_s=5.0):
+            con = open_writer(self.settings)
+            try:
+                yield con
+            finally:
+                con.close()
+
+
+class Stopped(BaseException):
+    """SIGTERM: end as Ctrl-C would, so that files are closed and the ledger is told."""
+
+
+@contextmanager
+def open_run(settings: Settings, command: str, *, providers: bool = False, lock: bool = True) -> Iterator[Run]:
+    """Begin a run and note in the ledger how it ends.
+
+    Args:
+        settings: the configuration.
+        command: what the user asked for, as typed.
+        providers: the run asks providers; in profile sandbox one is started if none is configured.
+        lock: hold the writer lock for the whole run, so that no second run comes between its steps.
+    Raises:
+        Busy: another process is writing.
+    """
+    settings.paths.create()
+    write_log(settings)
+    with ExitStack() as stack:
+        if lock:
+            stack.enter_context(writer_lock(settings, wait_s=5.0, command=f"soundscope {command}"))
+        ledger = Ledger.open(settings)
+        stack.callback(ledger.close)
+        ledger.close_dead_runs()
+        reconcile(settings, ledger)
+        stack.enter_context(_terminable())
+        urls = stack.enter_context(sandbox_urls(settings)) if providers else {}
+        run = Run(settings, ledger, ledger.start_run(command, settings.profile), urls)
+        log.info("run %s started: %s", run.run_id, command)
+        try:
+            yield run
+        except BaseException as error:
+            status = "stopped" if isinstance(error, KeyboardInterrupt | Stopped) else "failed"
+            ledger.end_run(run.run_id, status, str(error).splitlines()[0] if str(error) else type(error).__name__, run.facts.get("published"))
+            log.error("run %s %s: %s", run.run_id, status, error)
+            raise
+        ledger.end_run(run.run_id, "completed", str(run.facts.get("message", "")), run.facts.get("published"))
+        log.info("run %s completed: %s", run.run_id, run.facts.get("message", ""))
+
+
+@contextmanager
+def sandbox_urls(settings: Settings, say: Callable[[str], None] = log.info) -> Iterator[Mapping[str, str]]:
+    """Addresses of the sandbox's providers: of one that runs already at the configured port with the same world, else of one started here.
+
+    Empty in live use, and where every provider has an address of its own.
+    """
+    needed = [name for name in SOURCES if settings.provider(name).enabled is not False and not settings.provider(name).url]
+    if settings.profile == "live" or not needed:
+        yield {}
+        return
+    if found := _running_sandbox(settings):
+        yield found
+        return
+    from soundscope.sandbox import SandboxServer
+
+    said = settings.sandbox
+    say("starting the sandbox: synthetic providers on this machine")
+    with SandboxServer(port=0, tier=said.tier, seed=said.seed, tracks=said.tracks, time_scale=said.time_scale) as server:
+        yield server.provider_urls()
+
+
+def _running_sandbox(settings: Settings) -> Mapping[str, str] | None:
+    said = settings.sandbox
+    try:
+        info = requests.get(f"http://127.0.0.1:{said.port}/_sandbox/", timeout=1).json()
+    except (requests.RequestException, ValueError):
+        return None
+    same = all(info.get(name) == getattr(said, name) for name in ("tier", "seed", "tracks"))
+    return info.get("provider_urls") if same else None
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM raises `Stopped` in the main thread, so that a stopped run ends in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        raise Stopped(f"stopped by signal {number}")
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def write_log(settings: Settings) -> None:
+    """Send the log of this process to the rotating file in `warehouse/logs`, once."""
+    root = logging.getLogger("soundscope")
+    name = f"soundscope-{settings.paths.logs}"
+    if any(handler.get_name() == name for handler in root.handlers):
+        return
+    settings.paths.logs.mkdir(parents=True, exist_ok=True)
+    file = settings.paths.logs / "soundscope.log"
+    handler = logging.handlers.RotatingFileHandler(file, maxBytes=5 << 20, backupCount=5, encoding="utf-8", delay=True)
+    handler.set_name(name)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s"))
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    file.touch(mode=0o600, exist_ok=True)
+    os.chmod(file, 0o600)

@@ -1,0 +1,340 @@
+"""The steps between landing and a published release. Each opens the private warehouse for itself and closes it again."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+from soundscope.ingest import tables as t
+from soundscope.ingest.fetch import FetchResult, fetch
+from soundscope.ingest.imports import licences
+from soundscope.ingest.ledger import utcnow
+from soundscope.ingest.load import LoadResult, load_new
+from soundscope.ingest.plan import Batch, plan
+from soundscope.ingest.session import probe
+from soundscope.ingest.typed import create_raw
+from soundscope.pipeline.land import land_frames
+from soundscope.pipeline.ops import ops_tables
+from soundscope.pipeline.run import Run
+from soundscope.settings import PROJECT, Settings
+from soundscope.sources.base import Capability
+from soundscope.sources.internal import PROVIDER
+from soundscope.sources.registry import SOURCES
+from soundscope.warehouse.build import BuildResult, ModelResult, run_build
+from soundscope.warehouse.publish import new_release_id, publish
+from soundscope.warehouse.releases import SCHEMA_VERSION, Release, current_release_id, prune
+
+log = logging.getLogger(__name__)
+SCORE_KINDS = ("train", "score")
+Progress = Callable[[int, int], None]
+
+
+# --- ingest -----------------------------------------------------------------------------------------------------------
+
+
+def probe_step(run: Run, *, force: bool = False) -> dict[str, list[Capability]]:
+    """Ask the providers what they allow, at most once a day."""
+    return probe(run.session, force=force)
+
+
+def plan_step(run: Run, kind: str) -> list[Batch]:
+    """What to fetch now for charts, tracks, features, genres or popularity."""
+    with run.writer() as con:
+        create_raw(con)
+        return plan(run.session, con, kind)
+
+
+def fetch_step(run: Run, batch: Batch, progress: Progress | None = None) -> FetchResult:
+    """Fetch one batch; it needs no writer, so several may run at once."""
+    result = fetch(run.session, batch, progress)
+    run.facts.setdefault("fetched", []).append(result)
+    return result
+
+
+def load_step(run: Run, progress: Progress | None = None) -> LoadResult:
+    """Load what is landed and not loaded yet."""
+    with run.writer() as con:
+        result = load_new(con, run.settings.paths.landing, progress)
+    if result.damaged:
+        rows = [_check(run, "landing_file_readable", file, "warn", 1, reason) for file, reason in result.damaged.items()]
+        run.ledger.insert(t.check_results, rows)
+    run.facts.setdefault("loaded", []).append(result)
+    return result
+
+
+# --- build ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class News:
+    """Whether there is anything to build: the fingerprint of all inputs, and that of the current release."""
+
+    fingerprint: str
+    published: str | None
+
+    @property
+    def is_new(self) -> bool:
+        """Something differs from what the current release was built from."""
+        return self.fingerprint != self.published
+
+
+def news_step(run: Run) -> News:
+    """Compare what would be built with what the current release was built from. Scores do not count: they trigger nothing."""
+    with run.writer() as con:
+        create_raw(con)
+        loaded = con.execute("select landing_file from raw.loaded_files order by 1").fetchall()
+    files = [row[0] for row in loaded if not row[0].startswith(tuple(f"{PROVIDER}/{kind}/" for kind in (*SCORE_KINDS, "match")))]
+    digest = hashlib.sha256()
+    for part in (*files, project_hash(), str(SCHEMA_VERSION), repr(sorted(provider_rows(run.settings)))):
+        digest.update(part.encode() + b"\n")
+    current = current_release_id(run.settings)
+    last = run.ledger.last_release()
+    published = last["fingerprint"] if last and current == last["release_id"] else None
+    return News(digest.hexdigest(), published)
+
+
+def project_hash() -> str:
+    """Hash of everything in the project that decides what the tables hold: the SQL models and the rules of matching."""
+    digest = hashlib.sha256()
+    folders = (PROJECT / "sql", PROJECT / "soundscope" / "match", PROJECT / "soundscope" / "ingest", PROJECT / "soundscope" / "sources")
+    for path in sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in {".sql", ".py", ".yml", ".csv"}):
+        if "target" not in path.parts and "dbt_packages" not in path.parts:
+            digest.update(path.relative_to(PROJECT).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def provider_rows(settings: Settings) -> list[tuple[str, str, bool, int, str, int | None]]:
+    """What each provider's values may be used for, as configured now; see `raw.providers`."""
+    sandbox = settings.profile == "sandbox"
+    order = {name: place for place, name in enumerate(settings.feature_order, 1)}
+    rows: list[tuple[str, str, bool, int, str, int | None]] = []
+    for name, entry in SOURCES.items():
+        said = settings.provider(name).train_ok
+        train_ok = said if said is not None else (True if sandbox else entry.source.train_ok)
+        licence = "synthetic" if sandbox else entry.source.licence
+        rows.append((name, licence, train_ok, order.get(name, 99), "0..100", 30 if name == "spotify" and not sandbox else None))
+    for name, (licence, train_ok) in licences(settings.paths.landing).items():
+        rows.append((name, licence, train_ok, order.get("import", 99), "0..100", None))
+    return rows
+
+
+def build_step(
+    run: Run, select: tuple[str, ...] = (), exclude: tuple[str, ...] = (), on_model: Callable[[ModelResult], None] | None = None, *, full: bool = False
+) -> BuildResult:
+    """Build a part of the SQL models with their tests; the results are noted even if a test fails.
+
+    Raises:
+        CheckFailed: a model or a test failed; nothing is published then.
+    """
+    with run.writer() as con:
+        create_raw(con)
+        con.execute("begin")
+        con.execute("delete from raw.providers")
+        con.executemany("insert into raw.providers values (?, ?, ?, ?, ?, ?)", provider_rows(run.settings))
+        con.execute("commit")
+    seen: list[ModelResult] = []
+
+    def note(result: ModelResult) -> None:
+        seen.append(result)
+        if on_model:
+            on_model(result)
+
+    try:
+        return run_build(run.settings, select=select, exclude=exclude, full_refresh=full, on_model=note)
+    finally:
+        rows = [
+            _check(run, check.check, check.model, check.status, check.failures, check.message) for result in seen for check in result.checks
+        ]
+        run.ledger.insert(t.check_results, rows)
+        run.facts.setdefault("models", []).extend(seen)
+
+
+def _check(run: Run, name: str, table: str, status: str, failures: int, message: str) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id, "release_id": run.release_id, "check": name, "table_name": table, "status": status,
+        "failures": failures, "message": message, "checked_at": utcnow(),
+    }  # fmt: skip
+
+
+def build_all(run: Run, on_model: Callable[[ModelResult], None] | None = None, *, full: bool = False) -> int:
+    """Staging, matching, then everything that stands on it; returns how many tables were built."""
+    staged = build_step(run, ("staging",), on_model=on_model, full=full)
+    match_step(run)
+    built = build_step(run, exclude=("staging",), on_model=on_model, full=full)
+    return len(staged.models) + len(built.models)
+
+
+# --- match ------------------------------------------------------------------------------------------------------------
+
+_LINK_COLUMNS = ["track_id", "status", "is_other_version", "method", "score", "runner_up_track_id", "runner_up_score"]
+_KEY = ["title", "artist", "run_no"]
+
+
+def match_step(run: Run) -> dict[str, int]:
+    """Match chart keys to tracks and tracks to recordings, and land what changed.
+
+    Returns:
+        Counts by status, and `changed`: links and recordings that differ from before.
+    """
+    from soundscope.match import RULES_VERSION, group_recordings, match_keys
+
+    with run.writer() as con:
+        keys = con.execute("select * from staging.chart_keys order by title, artist, run_no").df()
+        tracks = con.execute("select * from staging.track_identity order by track_id").df()
+        decisions = con.execute(_DECISIONS).df()
+        links_before = con.execute(_LINKS).df()
+        recordings_before = con.execute(_RECORDINGS).df()
+    tag = _frames_hash(RULES_VERSION, keys, tracks, decisions)
+    if run.ledger.unit_etag(PROVIDER, "match", "inputs") == tag:
+        counts = {str(status): int(n) for status, n in links_before["status"].value_counts().items()}
+        run.facts["matched"] = counts
+        return {**counts, "changed": 0}
+    links = match_keys(keys, tracks, decisions if len(decisions) else None)
+    links["score"], links["runner_up_score"] = links["score"].round(4), links["runner_up_score"].round(4)
+    recordings = group_recordings(tracks)
+    new_links = _changed(links, links_before, _KEY, _LINK_COLUMNS).assign(decided_at=utcnow().isoformat())
+    new_recordings = _changed(recordings, recordings_before, ["track_id"], ["recording_id"])
+    land_frames(
+        run.settings, run.ledger, run.run_id, "match", [("track_links", new_links), ("recordings", new_recordings)], {"inputs": tag}
+    )
+    load_step(run)
+    counts = {str(status): int(n) for status, n in links["status"].value_counts().items()}
+    run.facts["matched"] = counts
+    return {**counts, "changed": len(new_links) + len(new_recordings)}
+
+
+_DECISIONS = """
+select title, artist, run_no, track_id, decided_by, decided_at, reason from raw.track_links
+where status = 'overridden' qualify row_number() over (partition by title, artist, run_no order by fetched_at desc, row_no desc) = 1
+"""
+_LINKS = f"""
+select title, artist, run_no, {', '.join(_LINK_COLUMNS)} from raw.track_links where provider = '{PROVIDER}'
+qualify row_number() over (partition by title, artist, run_no order by fetched_at desc, landing_file desc, row_no desc) = 1
+"""
+_RECORDINGS = f"""
+select track_id, recording_id from raw.recordings where provider = '{PROVIDER}'
+qualify row_number() over (partition by track_id order by fetched_at desc, landing_file desc, row_no desc) = 1
+"""
+
+
+def _changed(now: pd.DataFrame, before: pd.DataFrame, key: list[str], columns: list[str]) -> pd.DataFrame:
+    """Rows of `now` that are new or differ from `before` in one of the columns."""
+    merged = now.merge(before[[*key, *columns]], on=key, how="left", suffixes=("", "_before"), indicator=True)
+    differs = merged["_merge"].eq("left_only")
+    for column in columns:
+        a, b = merged[column], merged[f"{column}_before"]
+        differs |= ~((a.isna() & b.isna()) | (a.astype("object") == b.astype("object")))
+    return now[differs.to_numpy()]
+
+
+def _frames_hash(version: str, *frames: pd.DataFrame) -> str:
+    digest = hashlib.sha256(version.encode())
+    for frame in frames:
+        digest.update(pd.util.hash_pandas_object(frame.astype("string").fillna("\0"), index=False).to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+# --- train and score --------------------------------------------------------------------------------------------------
+
+
+def champion(con: duckdb.DuckDBPyConnection, target: str) -> str | None:
+    """The model scores are made with: the newest that was promoted and not retired since, or None."""
+    row = con.execute(
+        "select model_id from (select model_id, is_champion, fetched_at, row_no from raw.model_runs where target = ? "
+        "qualify row_number() over (partition by model_id order by fetched_at desc, row_no desc) = 1) "
+        "where is_champion order by fetched_at desc, row_no desc limit 1",
+        [target],
+    ).fetchone()
+    return row[0] if row else None
+
+
+def training_due(run: Run) -> str | None:
+    """Why a model should be trained now, or None."""
+    said = run.settings.train
+    with run.writer() as con:
+        create_raw(con)
+        current = champion(con, said.target)
+        newest = con.execute("select max(trained_at), max_by(verdict, trained_at) from raw.model_runs where target = ?", [said.target]).fetchone()
+    if newest is None or newest[0] is None:
+        return "no model has been trained yet"
+    if current is None and newest[1] == "not_trained":
+        return "there was too little to train on before"
+    if utcnow() - newest[0] > timedelta(days=said.every_days):
+        return f"the newest model is older than {said.every_days:g} days"
+    return None
+
+
+def train_step(run: Run) -> Mapping[str, Any]:
+    """Train on the candidate's tables, let the gate decide, and land models, figures and verdict."""
+    from soundscope.genre.train import train
+
+    with run.writer() as con:
+        before = champion(con, run.settings.train.target)
+        outcome = train(con, run.settings, run.release_id or "", utcnow(), before)
+    land_frames(run.settings, run.ledger, run.run_id, "train", outcome.rows.items())
+    load_step(run)
+    run.facts["trained"] = {"model_id": outcome.model_id, "verdict": outcome.verdict, "report": outcome.report}
+    return run.facts["trained"]
+
+
+def score_step(run: Run, progress: Progress | None = None) -> int:
+    """Score tracks that are new or changed with the champion, and land the predictions; returns how many tracks were scored."""
+    from soundscope.genre.score import score
+
+    scored = 0
+
+    def batches(con: duckdb.DuckDBPyConnection, model_id: str) -> Any:
+        nonlocal scored
+        for frame in score(con, run.settings, model_id, run.release_id or "", utcnow()):
+            scored += frame["track_id"].nunique()
+            if progress:
+                progress(scored, scored)
+            yield "predictions", frame
+
+    with run.writer() as con:
+        model_id = champion(con, run.settings.train.target)
+        if model_id is None:
+            run.facts["scored"] = 0
+            return 0
+        land_frames(run.settings, run.ledger, run.run_id, "score", batches(con, model_id))
+    load_step(run)
+    run.facts["scored"] = scored
+    return scored
+
+
+# --- publish ----------------------------------------------------------------------------------------------------------
+
+
+def begin_release(run: Run) -> str:
+    """Give the candidate its id, by which models and scores name what they were made from."""
+    run.release_id = new_release_id(utcnow())
+    return run.release_id
+
+
+def publish_step(run: Run, fingerprint: str | None = None, *, force: bool = False) -> Release:
+    """Publish the candidate as a release, note it, and let go of the oldest ones.
+
+    Raises:
+        CheckFailed: the candidate is not whole; the old release stays.
+    """
+    release_id = run.release_id or begin_release(run)
+    row: dict[str, Any] = {
+        "release_id": release_id, "run_id": run.run_id, "published_at": utcnow(), "schema_version": SCHEMA_VERSION,
+        "fingerprint": fingerprint, "is_forced": force,
+    }  # fmt: skip
+    with run.writer() as con:
+        ops = ops_tables(run, con, row)
+    release = publish(run.settings, release_id, ops=ops, info={"run_id": run.run_id}, force=force)
+    row["bytes"] = Path(release.file).stat().st_size
+    run.ledger.insert(t.releases, [row])
+    run.facts["published"] = release_id
+    prune(run.settings, run.settings.retention.releases)
+    return release
