@@ -6,6 +6,7 @@ of its own.
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import os
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
 
 OURS = "soundscope"
-RUNS_AT_ONCE = 2
+# Every flow writes to the same warehouse: a second one would only wait for the lock, so it waits to be started.
+RUNS_AT_ONCE = 1
 _KNOWN = {
     "name",
     "entrypoint",
@@ -45,7 +47,7 @@ def read_deployments(file: Path) -> list[dict[str, Any]]:
 
     Raises:
         BadInput: the file is missing, is not YAML, or a deployment is incomplete, has unknown keys, or names a
-            flow file that is not there.
+            flow that is not there.
     """
     try:
         found = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -62,12 +64,20 @@ def read_deployments(file: Path) -> list[dict[str, Any]]:
             raise BadInput(
                 f"{file}: deployment {name} has unknown keys: {', '.join(unknown)}.", next_step="correct or remove them."
             )
-        source = file.parent / str(entry["entrypoint"]).partition(":")[0]
-        if not source.is_file():
+        path, _, flow = str(entry["entrypoint"]).partition(":")
+        if flow not in _functions(file.parent / path):
             raise BadInput(
-                f"{file}: deployment {name} names {source}, which does not exist.", next_step="correct its entrypoint."
+                f"{file}: deployment {name} names the flow {flow} of {path}, which does not exist.",
+                next_step="correct its entrypoint.",
             )
     return entries
+
+
+def _functions(source: Path) -> set[str]:
+    """The functions defined in a file, which is not imported: that would take seconds, and is done once, by the runner."""
+    if not source.is_file():
+        return set()
+    return {node.name for node in ast.parse(source.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)}
 
 
 def runner_deployment(entry: dict[str, Any]) -> RunnerDeployment:

@@ -63,7 +63,8 @@ def test_the_projects_deployments_can_be_read() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("some.py:quick", "other.py:quick"), "other.py, which does not exist"),
+        (("some.py:quick", "other.py:quick"), "the flow quick of other.py, which does not exist"),
+        (("some.py:quick", "some.py:slow"), "the flow slow of some.py, which does not exist"),
         (("entrypoint: some.py:quick", "entry: some.py:quick"), "quick needs a name and an entrypoint"),
         (("tags:", "tag:"), "unknown keys: tag"),
         (("deployments:", "deployment:"), "lists no deployments"),
