@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +170,14 @@ class Api:
         deployment = self.get(f"deployments/name/{name}/{name}")
         return str(self.post(f"deployments/{deployment['id']}/create_flow_run", {})["id"])
 
+    def scheduled_runs(self) -> list[dict[str, Any]]:
+        filters = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}, "sort": "EXPECTED_START_TIME_ASC"}
+        deadline = time.monotonic() + 30
+        while len(found := self.post("flow_runs/filter", filters)) < 2:
+            assert time.monotonic() < deadline, "the schedule made no runs"
+            time.sleep(0.5)
+        return list(found)
+
     def wait_for_state(self, run: str, wanted: str) -> None:
         deadline = time.monotonic() + 60
         while (found := self.get(f"flow_runs/{run}")["state_type"]) != wanted:
@@ -174,49 +185,70 @@ class Api:
             time.sleep(0.3)
 
 
-@pytest.mark.slow
-def test_up_serves_schedules_and_stops_without_a_trace(settings: Settings, deployments: Path) -> None:
+@contextmanager
+def _up(deployments: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any], list[str]]]:
+    """`up` as a process, what it printed, and the command."""
     command = [sys.executable, "-m", "flows.up", "--json", "--no-app", "--deployments", str(deployments)]
-    environment = {**os.environ, "SOUNDSCOPE_PROFILE": "live", "SOUNDSCOPE_SERVER__PORT": "0"}
-    first = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert first.stdout is not None
-        state = json.loads(first.stdout.readline())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOUNDSCOPE_PROFILE", "live")
+        patch.setenv("SOUNDSCOPE_SERVER__PORT", "0")
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            yield process, json.loads(process.stdout.readline()), command
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+
+
+@pytest.mark.slow
+def test_up_serves_schedules_stops_without_a_trace_and_makes_up_for_one_missed_run(settings: Settings, deployments: Path) -> None:
+    with _up(deployments) as (first, state, command):
         assert state["pid"] == first.pid
         assert (state["app"], state["sandbox"]) == (None, None)
 
-        second = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert second.returncode == 0
         assert json.loads(second.stdout) == state
         assert "already up" in second.stderr
 
         api = Api(state)
         api.wait_for_state(api.start_run("quick"), "COMPLETED")
-        filters = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
-        deadline = time.monotonic() + 30
-        while not (scheduled := api.post("flow_runs/filter", filters)):
-            assert time.monotonic() < deadline, "the schedule made no runs"
-            time.sleep(0.5)
+        scheduled = api.scheduled_runs()
         assert {run["expected_start_time"][11:16] for run in scheduled} <= {"02:00", "03:00"}  # 4 o'clock in Berlin
 
         endless = api.start_run("endless")
         api.wait_for_state(endless, "RUNNING")
-        first.send_signal(signal.SIGTERM)
-        _, said = first.communicate(timeout=60)
-        assert first.returncode == 0, said
-    finally:
-        first.kill()
-        first.wait()
+        _stop(first)
     assert _processes(settings) == []
     private = settings.paths.private
     assert not is_held(private / "server.lock")
     assert [file.name for file in private.iterdir() if file.suffix == ".json"] == []
     assert _stored_state(settings, endless) == "CANCELLED"
 
+    missed = [run["id"] for run in scheduled[:2]]
+    _set_back(settings, {run: f"2026-01-0{day} 03:00:00.000000" for day, run in enumerate(missed, start=1)})
+    with _up(deployments) as (again, state, _):
+        Api(state).wait_for_state(missed[1], "COMPLETED")
+        _stop(again)
+    assert _stored_state(settings, missed[0]) == "CANCELLED"
+
+
+def _set_back(settings: Settings, times: dict[str, str]) -> None:
+    """Make scheduled runs due in the past, as if SoundScope had been off at their time."""
+    with sqlite3.connect(settings.paths.prefect / "prefect.db") as database:
+        for run, due in times.items():
+            change = "update flow_run set expected_start_time = ?, next_scheduled_start_time = ? where id = ?"
+            assert database.execute(change, [due, due, run]).rowcount == 1
+
 
 def _stored_state(settings: Settings, run: str) -> str:
-    import sqlite3
-
     with sqlite3.connect(settings.paths.prefect / "prefect.db") as database:
         row = database.execute("select state_type from flow_run where id = ?", [run]).fetchone()
     return str(row[0])
