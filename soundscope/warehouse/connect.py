@@ -41,6 +41,7 @@ def open_writer(settings: Settings) -> duckdb.DuckDBPyConnection:
             next_step="wait for that process." if owner else "open it inside `with writer_lock(settings):`.",
         )
     paths.create()
+    remove_dead_spill(settings)
     config = _limits(settings, "writer") | {"storage_compatibility_version": STORAGE_VERSION}
     try:
         connection = duckdb.connect(str(paths.writer), config=config)

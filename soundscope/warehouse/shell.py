@@ -67,7 +67,7 @@ def describe(settings: Settings, table: str) -> list[tuple[str, str | None, str,
                 next_step=f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(tables)}.",
             )
         return connection.execute(
-            'SELECT "table", "column", type, comment FROM main.dictionary WHERE "table" = ? ORDER BY rowid', matches
+            'SELECT "table", "column", type, comment FROM main.dictionary_entries WHERE "table" = ? ORDER BY rowid', matches
         ).fetchall()
 
 
