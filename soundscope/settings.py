@@ -90,7 +90,7 @@ class SandboxSettings(_Strict):
     port: int = Field(default=8600, ge=0, le=65_535)
     tier: Literal["extended", "extended-new", "development-old", "development"] = "extended"
     seed: int = 7
-    tracks: int = Field(default=3000, ge=10)
+    tracks: int = Field(default=3000, ge=400)
     time_scale: float = Field(default=1.0, gt=0)
     follow: Follow = Field(default_factory=Follow)
 

@@ -83,8 +83,10 @@ def reconcile(settings: Settings, ledger: Ledger) -> int:
     with ledger.read() as connection:
         known: set[str] = set(connection.execute(sa.select(t.landing_files.c.landing_file)).scalars())
     taken = 0
-    for path in landing.files(settings.paths.landing):
-        name = path.relative_to(settings.paths.landing).as_posix()
+    present = {path.relative_to(settings.paths.landing).as_posix(): path for path in landing.files(settings.paths.landing)}
+    # A file somebody deleted: what it held is wanted again.
+    ledger.forget_files(sorted(known - set(present)))
+    for name, path in present.items():
         if name not in known:
             landed = landing.ledger_row(settings.paths.landing, path)
             ledger.record(landed.row["run_id"], [_as_unit(row) for row in landed.outcomes], landed.row)

@@ -157,17 +157,42 @@ def read_lines(path: Path, *, tolerate_cut: bool = False) -> Iterator[dict[str, 
     """
     rest = b""
     try:
-        with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as reader:
-            while chunk := reader.read(1 << 20):
-                *whole, rest = (rest + chunk).split(b"\n")
-                for line in whole:
-                    yield json.loads(line)
-    except (zstandard.ZstdError, ValueError) as error:
+        for chunk in _decompressed(path, tolerate_cut):
+            *whole, rest = (rest + chunk).split(b"\n")
+            for line in whole:
+                yield json.loads(line)
+    except (zstandard.ZstdError, ValueError, EOFError) as error:
         if not tolerate_cut:
-            raise SoundScopeError(
-                f"The landed file {path} is damaged: {error}.",
-                next_step="restore it from a backup, or delete it: what it held is then fetched again.",
-            ) from error
+            raise _damaged(path, error) from error
+
+
+def verify(path: Path) -> None:
+    """Read a landing file to its end against its checksum.
+
+    Raises:
+        SoundScopeError: it is cut off or damaged.
+    """
+    try:
+        for _ in _decompressed(path, tolerate_cut=False):
+            pass
+    except (zstandard.ZstdError, EOFError) as error:
+        raise _damaged(path, error) from error
+
+
+def _decompressed(path: Path, tolerate_cut: bool) -> Iterator[bytes]:
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    with path.open("rb") as file:
+        while data := file.read(1 << 18):
+            yield frame.decompress(data)
+    if not frame.eof and not tolerate_cut:
+        raise EOFError("it ends too early")
+
+
+def _damaged(path: Path, error: Exception) -> SoundScopeError:
+    return SoundScopeError(
+        f"The landed file {path} is damaged: {error}.",
+        next_step="restore it from a backup, or delete it: what it held is then fetched again.",
+    )
 
 
 def recover(root: Path) -> list[Path]:

@@ -233,6 +233,17 @@ class Ledger:
                 ["status", "attempts", "updated_at", "retry_at", "fresh_until", "etag", "http_status", "message", "run_id", "landing_file"],
             )  # fmt: skip
 
+    def forget_files(self, names: Sequence[str]) -> None:
+        """Landing files that are gone: the units they settled are planned anew."""
+        with self.begin() as connection:
+            for name in names:
+                connection.execute(
+                    sa.update(t.units)
+                    .where(t.units.c.landing_file == name)
+                    .values(status="planned", etag=None, fresh_until=None, retry_at=None, landing_file=None)
+                )
+                connection.execute(sa.delete(t.landing_files).where(t.landing_files.c.landing_file == name))
+
     def _units_of(self, connection: sa.Connection, keys: Sequence[tuple[str, str, str]]) -> Iterator[Any]:
         by_kind: dict[tuple[str, str], list[str]] = {}
         for provider, kind, key in keys:

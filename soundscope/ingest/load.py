@@ -97,6 +97,17 @@ def _is_import(path: Path, root: Path) -> bool:
 
 
 def _load_chunk(con: duckdb.DuckDBPyConnection, root: Path, chunk: list[Path], result: LoadResult) -> None:
+    sound = []
+    for path in chunk:
+        try:
+            landing.verify(path)
+            sound.append(path)
+        except SoundScopeError as error:
+            log.warning("%s", error.message)
+            result.damaged[path.relative_to(root).as_posix()] = error.message
+    if not sound:
+        return
+    chunk = sound
     con.execute("begin")
     try:
         if _is_import(chunk[0], root):

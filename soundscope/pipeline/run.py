@@ -163,5 +163,7 @@ def write_log(settings: Settings) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s"))
     root.addHandler(handler)
     root.setLevel(logging.INFO)
+    # The terminal gets the commands' own lines; some libraries make the root logger print everything.
+    root.propagate = False
     file.touch(mode=0o600, exist_ok=True)
     os.chmod(file, 0o600)
