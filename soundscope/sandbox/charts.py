@@ -70,7 +70,7 @@ def _holiday_lift(day: int) -> float:
     date = date_of(day)
     christmas = dt.date(date.year if date.month > 6 else date.year - 1, 12, 27)
     distance = abs((date - christmas).days)
-    return max(0.0, 7.5 * (1 - distance / 32))
+    return max(0.0, 9.0 * (1 - distance / 32))
 
 
 def is_frozen(day: int) -> bool:
@@ -89,6 +89,8 @@ class Chart:
         self.weeks: list[Week] = []
         self.heat: list[Floats] = []  # per week: each pool row's recent chart points, 0..1
         self._state = np.zeros((4, 0))  # last rank, peak, weeks on chart, heat
+        self._life = np.zeros((4, 0))  # quick burst or slow climb, weeks to the top, age of a revival, whether there is one
+        self._drawn: dict[tuple[int, int], Floats] = {}
         self._next = -BURN_IN_WEEKS
 
     def add(self, more: Pool) -> None:
@@ -100,6 +102,17 @@ class Chart:
             np.concatenate([self.pool.holiday, more.holiday]),
         )
         self._state = np.concatenate([self._state, np.zeros((4, len(more.item)))], axis=1)
+        key = f"{self.name}.life"
+        life = np.stack(
+            [
+                (uniform(self.seed, f"{key}.burst", more.item) < 0.4).astype(np.float64),
+                3 + 14 * uniform(self.seed, f"{key}.top", more.item),
+                30 + 110 * uniform(self.seed, f"{key}.revival_age", more.item),
+                (uniform(self.seed, f"{key}.revival", more.item) < 0.10).astype(np.float64),
+            ]
+        )
+        self._life = np.concatenate([self._life, life], axis=1)
+        self._drawn.clear()
 
     def run_to(self, count: int) -> None:
         """Simulate until `count` weeks are published."""
@@ -107,20 +120,23 @@ class Chart:
             self._step(self._next)
             self._next += 1
 
+    def _noise(self, week: int) -> Floats:
+        key = (week, len(self.pool.item))
+        if key not in self._drawn:
+            self._drawn[key] = normal(self.seed, f"{self.name}.life.noise", self.pool.item, week + 1000)
+        return self._drawn[key]
+
     def _scores(self, week: int) -> Floats:
-        pool, key = self.pool, f"{self.name}.life"
+        pool = self.pool
+        burst, top, back, revived = self._life
         age = week - pool.entry.astype(np.float64)
-        burst = uniform(self.seed, f"{key}.burst", pool.item) < 0.4
-        top = 3 + 14 * uniform(self.seed, f"{key}.top", pool.item)
         fading = np.maximum(age - top, 0)
         slow = 0.55 - 1.3 * (np.minimum(age - top, 0) / top) ** 2 - self.fade * fading**0.95
         fast = 1.0 - 3.2 * self.fade * np.maximum(age, 0) ** 0.85
-        back = 30 + 110 * uniform(self.seed, f"{key}.revival_age", pool.item)
-        revived = uniform(self.seed, f"{key}.revival", pool.item) < 0.10
-        bump = np.where(revived, 2.4 * np.exp(-(((age - back) / 3.0) ** 2)), 0.0)
-        ago = [normal(self.seed, f"{key}.noise", pool.item, week + 1000 - k) for k in range(3)]
-        noise = 0.14 * (ago[0] + ago[1] + ago[2])
-        curve = np.maximum(np.where(burst, fast, slow), -6.0) + bump
+        bump = np.where(revived > 0, 2.4 * np.exp(-(((age - back) / 3.0) ** 2)), 0.0)
+        noise = 0.14 * (self._noise(week) + self._noise(week - 1) + self._noise(week - 2))
+        self._drawn.pop((week - 2, len(pool.item)), None)
+        curve = np.maximum(np.where(burst > 0, fast, slow), -6.0) + bump
         curve = np.where(pool.holiday == 1, _holiday_lift(week_day(week)) - 6.0, curve)
         return np.where(age >= 0, pool.strength + curve + noise, -np.inf)
 

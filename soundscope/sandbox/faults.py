@@ -14,6 +14,7 @@ from itertools import count
 from typing import Any
 
 from soundscope.errors import BadInput
+from soundscope.sandbox.limits import DEFAULT_LIMITS
 from soundscope.sandbox.messages import JSON, PLAIN, Response, json_response
 
 KINDS = ("status", "delay", "cut", "truncate", "malformed", "schema", "quota", "plain")
@@ -59,17 +60,23 @@ def _parse(fault_id: str, raw: dict[str, Any]) -> Fault:
     if unknown or kind not in KINDS:
         what = f"unknown keys {sorted(unknown)}" if unknown else f"unknown kind {kind!r}"
         raise BadInput(f"the fault has {what}", next_step=f"use keys {sorted(_KEYS)} and a kind of {', '.join(KINDS)}")
+    times = raw.get("times")
+    if times is not None and (not isinstance(times, int) or times < 0):
+        raise BadInput(f"the fault's times is {times!r}", next_step="give a whole number, or null for always")
+    provider = match.get("provider")
+    if provider is not None and provider not in DEFAULT_LIMITS:
+        raise BadInput(f"there is no provider {provider!r}", next_step=f"use one of {', '.join(DEFAULT_LIMITS)}")
     try:
         path = re.compile(match.get("path") or "")
     except re.error as error:
         raise BadInput(f"the path {match['path']!r} is no regular expression: {error}", next_step="mend it") from error
     return Fault(
         id=fault_id,
-        provider=match.get("provider"),
+        provider=provider,
         path=path,
         method=match.get("method"),
         spec=spec,
-        times=raw.get("times"),
+        times=times,
         after=int(raw.get("after") or 0),
         probability=float(raw.get("probability", 1.0)),
         random=random.Random(raw.get("seed", 0)),

@@ -25,6 +25,7 @@ _REMASTER_FORMS = (
 _EDITION_FORMS = ("", "", "", "", "", "", " - Single Version", " - Radio Edit")
 _LIVE_FORMS = (" - Live at the {place} Hall", " (Live)", " - Live")
 _FEAT_FORMS = (" (feat. {guest})", " (feat. {guest})", " (with {guest})", " [feat. {guest}]", "")
+_CD_ERA = cat.day_number(cat.dt.date(1992, 1, 1))
 
 
 class Names:
@@ -80,6 +81,11 @@ class Names:
         if version == cat.REMASTER:
             year = cat.date_of(t.day[track]).year
             return text + self._pick("name.remaster", track, _REMASTER_FORMS).format(year=year)
+        song = int(t.song[track])
+        old = self._world.songs.day[song] < _CD_ERA and int(self._world.songs.kind[song]) == 0
+        if version == cat.MAIN and old and self._world.draw("name.only_remaster", song) < 0.3:
+            # Much older music is only there as a remaster, under the date of its first release.
+            return text + self._pick("name.remaster", track, _REMASTER_FORMS).format(year=2005 + song % 15)
         if version == cat.EDITION:
             return text + self._pick("name.edition", track, _EDITION_FORMS)
         return text

@@ -22,7 +22,7 @@ _DRIFT_AFTER = np.array([0.01, 0.018, -0.022, -0.020, -0.010, 0.028, 0.004, 0.01
 # What the public likes turns slowly in this plane of the latent space (period in years).
 _TASTE_A = np.array([0.10, 0.55, 0.50, 0.45, 0.35, -0.25, -0.40, 0.05, -0.10])
 _TASTE_B = np.array([-0.15, 0.35, -0.45, -0.30, -0.10, 0.50, -0.20, 0.45, -0.05])
-_TASTE_PERIOD_YEARS = 14.0
+_TASTE_PERIOD_YEARS = 20.0
 
 _CHOLESKY = np.linalg.cholesky(np.array(figures.CORRELATION))
 LIVE, KARAOKE, TRIBUTE, SPED_UP, REMIX, TWIN = 1, 2, 3, 4, 5, 6

@@ -5,11 +5,13 @@ The catalogue's spelling is in `names`. A song keeps the spelling of its first w
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import unicodedata
 from typing import TYPE_CHECKING
 
 from soundscope.sandbox import sound, words
+from soundscope.sandbox.catalogue import day_number
 from soundscope.sandbox.draws import uniform
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ _JOINERS = (
     (" featuring ", 0.01),
     (" Duet With ", 0.02),
 )
+_CASE_CHANGES = day_number(dt.date(2023, 6, 1))
 
 
 def plain(text: str) -> str:
@@ -65,11 +68,12 @@ def chart_title(world: World, song: int) -> str:
     return text
 
 
-def _act(world: World, artist: int) -> str:
+def _act(world: World, artist: int, song: int) -> str:
     name = plain(world.names.artist(artist))
     draw = world.draw("spell.act", artist)
-    if draw < 0.04:
-        return name.upper()
+    if draw < 0.05:  # from some date on the act is printed in capitals, for songs that come out after it
+        since = _CASE_CHANGES + int(900 * world.draw("spell.case_date", artist))
+        return name.upper() if world.songs.day[song] > since else name
     if draw < 0.07 and name.startswith("The "):
         return name[4:]
     if draw < 0.10:
@@ -82,7 +86,7 @@ def chart_artist(world: World, song: int) -> str:
     original = int(world.songs.of_song[song]) if int(world.songs.kind[song]) == sound.TWIN else song
     main, *guests = world.names.song_artists(original)
     if not guests or world.draw("spell.omit", original) < 0.04:
-        return _act(world, main)
+        return _act(world, main, original)
     edges, draw = 0.0, world.draw("spell.joiner", original)
     joiner = _JOINERS[0][0]
     for text, share in _JOINERS:
@@ -90,7 +94,7 @@ def chart_artist(world: World, song: int) -> str:
         if draw < edges:
             joiner = text
             break
-    return _act(world, main) + joiner + _act(world, guests[0])
+    return _act(world, main, original) + joiner + _act(world, guests[0], original)
 
 
 def second_archive(world: World, title: str, artist: str, song: int) -> tuple[str, str]:

@@ -265,7 +265,7 @@ class Spotify:
         limit, offset, bad = self._page_bounds(request, 5 if reduced else 20, 10 if reduced else 50)
         if bad or offset > 1000:
             return bad or error(400, "Invalid offset")
-        text, types = request.get("q"), request.many("type")
+        text, types = request.get("q") or request.get("query"), request.many("type")
         if not text.strip():
             return error(400, "No search query")
         if not types or set(types) - {"track"}:
