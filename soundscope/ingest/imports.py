@@ -348,7 +348,7 @@ def _reject(con: duckdb.DuckDBPyConnection, common: str) -> int:
     """Lines that are no rows at all (too many or too few fields, open quotes) go to quarantine whole."""
     inserted = con.execute(
         'insert into raw.quarantine (table_name, "field", raw_value, reason, row_key, raw_line, provider, fetched_at, run_id, landing_file, row_no) '
-        f"select 'import', null, null, 'the line cannot be read: ' || error_message, 'line ' || line, left(csv_line, 2000), c.*, -line "
+        f"select 'import', null, null, 'the line cannot be read: ' || error_message, 'line ' || line, left(csv_line, 2000), c.*, -cast(line as bigint) "
         f"from (select distinct on (line) line, error_message, csv_line from reject_errors order by line), (select {common}) c"
     ).fetchone()
     con.execute("drop table if exists reject_errors")

@@ -55,7 +55,9 @@ class LandingWriter:
         self.run_id = run_id
         folder = root / _safe(provider) / kind / run_id[:8]
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"{run_id}-{_safe(name)}.ndjson.zst"
+        # Names sort by when the file was begun: later ones win where two tell of the same thing, in a replay too.
+        begun = datetime.now(UTC)
+        self.path = folder / f"{begun:%Y%m%dT%H%M%S%f}-{run_id[-6:]}-{_safe(name)}.ndjson.zst"
         self.part = self.path.with_name(self.path.name + ".part")
         self.records = 0
         self.landed: Landed | None = None
@@ -224,7 +226,7 @@ def recover(root: Path) -> list[Path]:
 
 
 def files(root: Path) -> list[Path]:
-    """Every finished landing file, oldest run first."""
+    """Every finished landing file, oldest first."""
     found = [path for path in root.rglob("*.ndjson.zst") if path.is_file()]
     return sorted(found, key=lambda path: (path.name, path.as_posix()))
 

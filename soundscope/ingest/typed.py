@@ -178,4 +178,6 @@ def _reason(name: str, column: Column, text: str) -> str:
         return literal(wrong_type)
     low = "" if column.low is None else f"{column.low:g}"
     high = "" if column.high is None else f"{column.high:g}"
-    return f"case when try_cast({text} as double) is null then {literal(wrong_type)} else {literal(f'outside {low}..{high}')} end"
+    number = f"try_cast({text} as double)"
+    untyped = f"{number} is null" + (f" or {number} <> floor({number})" if column.type in ("INTEGER", "BIGINT") else "")
+    return f"case when {untyped} then {literal(wrong_type)} else {literal(f'outside {low}..{high}')} end"

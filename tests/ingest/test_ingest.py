@@ -16,6 +16,7 @@ from soundscope.ingest.ledger import Ledger
 from soundscope.pipeline.run import open_run
 from soundscope.settings import load_settings
 
+pytestmark = pytest.mark.e2e
 Ingest = Callable[..., dict[str, Counter[str]]]
 Rows = Callable[[str], list[tuple[Any, ...]]]
 

@@ -1,0 +1,227 @@
+"""Import and typed load: any file a person may have, clean or dirty, with nothing lost and nothing guessed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import zstandard
+
+from soundscope.errors import BadInput
+from soundscope.ingest.imports import ImportRequest, ImportResult, import_file
+from soundscope.ingest.ledger import Ledger
+from soundscope.ingest.load import load_new, raw_counts, replay
+from soundscope.settings import Settings
+
+ID = "6f807x0ima9a1j3VPbc7VN"
+
+
+class Door:
+    """Import into an empty home, and ask what arrived."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.ledger = Ledger.open(settings)
+        self.run_id = self.ledger.start_run("test", "sandbox")
+        self.con = duckdb.connect(str(settings.paths.writer), config={"storage_compatibility_version": "v1.5.0"})
+
+    def take(self, file: Path, kind: str = "tracks", name: str = "mine", **said: Any) -> ImportResult:
+        given = said.pop("given", {})
+        result = import_file(self.settings, self.ledger, self.run_id, ImportRequest(file, kind, name, given, **said))
+        self.loaded = load_new(self.con, self.settings.paths.landing)
+        assert self.loaded.damaged == {}
+        return result
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.con.execute(sql).fetchall()
+
+
+@pytest.fixture
+def door(settings: Settings) -> Iterator[Door]:
+    opened = Door(settings)
+    with closing(opened.con):
+        yield opened
+    opened.ledger.close()
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
+    def make(name: str, text: str | bytes) -> Path:
+        path = tmp_path / "in" / name
+        path.parent.mkdir(exist_ok=True)
+        data = text.encode() if isinstance(text, str) else text
+        path.write_bytes(gzip.compress(data) if name.endswith(".gz") else zstandard.compress(data) if name.endswith(".zst") else data)
+        return path
+
+    return make
+
+
+Write = Callable[[str, str | bytes], Path]
+CSV = f"track_id,track_name,track_artist,playlist_genre,danceability,loudness,track_popularity,track_album_release_date\n{ID},One,Ann,pop,0.5,-5,70,2019-06\n"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.csv.zst", "a.tsv"])
+def test_csv_in_every_wrapping(door: Door, write: Write, name: str) -> None:
+    door.take(write(name, CSV.replace(",", "\t") if name.endswith("tsv") else CSV))
+    assert door.ask("select spotify_id, title, artist, release_date::varchar, release_precision from raw.tracks") == [
+        (ID, "One", "Ann", "2019-06-01", "month")
+    ]
+    assert door.ask("select danceability, loudness from raw.audio_features") == [(0.5, -5.0)]
+    assert door.ask("select label, source from raw.genre_labels") == [("pop", "import:mine")]
+    assert door.ask("select popularity from raw.popularity") == [(70.0,)]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.ndjson", "a.jsonl.gz", "b.json.zst"])
+def test_json_as_a_list_or_in_lines(door: Door, write: Write, name: str) -> None:
+    rows = [{"id": ID, "name": "One", "artists": "Ann; Bob", "tempo": 120.5, "year": 1999}, {"id": "x2", "name": "Zwei", "artists": "Cé"}]
+    door.take(write(name, json.dumps(rows) if ".json." in name or name.endswith(".json") else "\n".join(map(json.dumps, rows))))
+    assert door.ask("select source_id, spotify_id, artist, artists, release_date::varchar from raw.tracks order by title") == [
+        (ID, ID, "Ann", "Ann; Bob", "1999-01-01"),
+        ("x2", None, "Cé", "Cé", None),
+    ]
+
+
+def test_parquet_with_typed_columns(door: Door, write: Write, tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    door.con.execute(
+        f"copy (select '{ID}' as spotify_track_id, 'A' as song, 'B' as performer, 0.25::double as energy, ['x', 'y'] as genres, "
+        f"date '1987-05-01' as release_date) to '{path}'"
+    )
+    door.take(path)
+    assert door.ask("select spotify_id, release_precision from raw.tracks") == [(ID, "day")]
+    assert door.ask("select energy from raw.audio_features") == [(0.25,)]
+
+
+def test_values_that_cannot_be_typed_go_to_quarantine_and_the_row_stays(door: Door, write: Write) -> None:
+    header = "id,title,artist,danceability,loudness,key,time_signature,tempo,explicit,duration_ms,popularity,release_date\n"
+    door.take(
+        write(
+            "dirty.csv",
+            header
+            + "1,Broken decimals,A,945,-3,5,4,100,true,200000,50,2001-02-03\n"
+            + "2,Words,A,high,quiet,C,four,fast,perhaps,long,many,last year\n"
+            + "3,Loud and odd,A,0.5,3.5,12,1,-1,false,0,101,03/04/2020\n"
+            + "4,Silent,A,0.5,-20,-1,0,0,no,1.5,0,2020\n"
+            + "5,Nothing,A,,,NA,,,,NaN,,\n"
+            + ',,,0.5,-5,1,4,90,true,1000,1,2000-01-01\n',
+        ),
+        "features",
+    )
+    assert door.ask("select source_id, danceability, loudness, key, time_signature, tempo, duration_ms from raw.audio_features order by 1") == [
+        ("1", None, -3.0, 5, 4, 100.0, 200000),
+        ("2", None, None, None, None, None, None),
+        ("3", 0.5, None, None, None, None, None),
+        ("4", 0.5, -20.0, -1, None, 0.0, None),
+        ("5", None, None, None, None, None, None),
+    ]
+    found = door.ask('select row_key, "field", raw_value, reason from raw.quarantine where table_name = \'audio_features\' order by all')
+    assert ("1 | Broken decimals | A", "danceability", "945", "outside 0..1") in found
+    assert ("2 | Words | A", "key", "C", "not a whole number") in found
+    assert ("3 | Loud and odd | A", "loudness", "3.5", "outside -60..0") in found
+    assert ("4 | Silent | A", "duration_ms", "1.5", "not a whole number") in found
+    assert not [row for row in found if row[0].startswith("4") and row[1] in ("key", "time_signature", "tempo")], "silence is no error"
+    assert not [row for row in found if row[0].startswith("5")], "missing is no error"
+    assert [row[3] for row in found if row[1] is None] == ["the row has no key: it needs spotify_id or isrc or source_id or title + artist"]
+    assert door.ask("select popularity from raw.popularity order by 1") == [(0.0,), (50.0,)] or door.ask("select count(*) from raw.quarantine where table_name = 'popularity'")[0][0] == 2
+
+
+def test_lines_that_are_no_rows_are_kept_in_quarantine(door: Door, write: Write) -> None:
+    rows = "".join(f"s{n},Title {n},Artist {n},0.5\n" for n in range(50))
+    door.take(write("torn.csv", "id,title,artist,energy\n" + rows + "s90,too,few\ns91,one,too,0.1,many\n"))
+    assert door.ask("select count(*) from raw.tracks")[0][0] == 50
+    kept = door.ask("select raw_line from raw.quarantine where table_name = 'import' order by 1")
+    assert [line[0].strip() for line in kept] == ["s90,too,few", "s91,one,too,0.1,many"]
+
+
+def test_hostile_titles_pass_unchanged(door: Door, write: Write) -> None:
+    titles = ["Robert'); drop table raw.tracks;--", "<script>alert(1)</script>", "=cmd|' /C calc'!A0", "\x1b[31mred", "א‮abc", "😀" * 500]
+    rows = [{"id": str(n), "title": title, "artist": "A"} for n, title in enumerate(titles)]
+    door.take(write("hostile.ndjson", "\n".join(json.dumps(row) for row in rows)))
+    assert [row[0] for row in door.ask("select title from raw.tracks order by source_id")] == titles
+
+
+def test_the_same_bytes_do_nothing_and_changed_bytes_replace_the_dataset(door: Door, write: Write) -> None:
+    file = write("a.csv", CSV)
+    assert door.take(file).is_new
+    assert not door.take(file).is_new
+    file.write_text(CSV.replace("One", "Uno") + "z2,Due,Ann,rock,0.1,-9,1,2000\n")
+    assert door.take(file).is_new
+    assert door.ask("select title from raw.tracks order by 1") == [("Due",), ("Uno",)]
+    assert door.ask("select label from raw.genre_labels order by 1") == [("pop",), ("rock",)]
+    before = raw_counts(door.con)
+    replay(door.con, door.settings.paths.landing)
+    assert raw_counts(door.con) == before, "replay gives the same tables"
+
+
+def test_a_chart_with_ids_and_features(door: Door, write: Write) -> None:
+    rows = [{"rank": 1, "artistName": "A", "trackName": "T", "trackDanceability": 617, "trackAnalysisURL": f"https://api/v1/audio-analysis/{ID}",
+             "artistGenre": "soul, motown"}]  # fmt: skip
+    door.take(write("top.json", json.dumps(rows)), "chart", chart="top_1", date="2021-09-15")
+    assert door.ask("select chart, chart_date::varchar, rank, title, spotify_id from raw.chart_entries") == [("top_1", "2021-09-15", 1, "T", ID)]
+    assert door.ask("select spotify_id from raw.tracks") == [(ID,)]
+    assert door.ask("select label from raw.genre_labels order by 1") == [("motown",), ("soul",)]
+    assert door.ask("select raw_value from raw.quarantine") == [("617",)]
+
+
+def test_chart_titles_that_look_like_nothing_or_numbers_stay(door: Door, write: Write) -> None:
+    door.take(
+        write("c.csv", "chart_week,current_week,title,performer,last_week\n2022-01-01,1,23,NA,-\n2022-01-01,2,1985,Bo,1\n"), "chart", chart="x"
+    )
+    assert door.ask("select title, artist, reported_last_week from raw.chart_entries order by rank") == [("23", "NA", None), ("1985", "Bo", 1)]
+    assert door.ask("select count(*) from raw.quarantine")[0][0] == 0
+
+
+def test_decisions_come_in_as_overrides(door: Door, write: Write) -> None:
+    door.take(write("m.csv", f"title,artist,track_id,decided_by,reason\nOne,Ann,{ID},kim,heard it\nTwo,Ann,,kim,not there\n"), "matches")
+    assert door.ask("select title, track_id, status, decided_by, run_no from raw.track_links order by 1") == [
+        ("One", f"spotify:{ID}", "overridden", "kim", 1),
+        ("Two", None, "overridden", "kim", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "said", "expect"),
+    [
+        ("a.xlsx", "x", "tracks", {}, "no kind of file"),
+        ("a.csv", "colour,size\nred,1\n", "tracks", {}, "--map COLUMN=title"),
+        ("a.csv", "title,artist\nx,y\n", "features", {}, "danceability"),
+        ("a.csv", "rank,title\n1,x\n", "chart", {"chart": "c", "date": "2020-01-01"}, "artist"),
+        ("a.csv", "rank,title,artist\n1,x,y\n", "chart", {"chart": "c"}, "--date"),
+        ("a.csv", CSV, "tracks", {"given": {"nope": "title"}}, "no column 'nope'"),
+        ("a.csv", CSV, "tracks", {"given": {"track_name": "colour"}}, "no field 'colour'"),
+        ("a.csv", CSV, "tracks", {"date": "01.02.2020"}, "YYYY-MM-DD"),
+        ("a.csv", "", "tracks", {}, "a.csv"),
+        ("a.json", "{broken", "tracks", {}, "cannot be read as json"),
+        ("a.parquet", "no parquet", "tracks", {}, "cannot be read as parquet"),
+        ("a.csv", CSV, "songs", {}, "--as songs"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_named_and_leaves_nothing(door: Door, write: Write, name: str, content: str | bytes, kind: str, said: dict[str, Any],
+                                               expect: str) -> None:  # fmt: skip
+    with pytest.raises(BadInput) as caught:
+        door.take(write(name, content), kind, **said)
+    assert expect in str(caught.value)
+    assert caught.value.exit_status == 2
+    assert [path for path in door.settings.paths.landing.rglob("*") if path.is_file()] == []
+
+
+def test_bytes_that_are_no_utf_8_go_to_quarantine_with_their_line(door: Door, write: Write) -> None:
+    door.take(write("a.csv", "id,title,artist\n1,Caf\xe9,A\n2,Plain,B\n".encode("latin-1")))
+    assert door.ask("select title from raw.tracks") == [("Plain",)]
+    assert "utf-8" in door.ask("select lower(reason) from raw.quarantine")[0][0]
+
+
+def test_latin_1_when_said(door: Door, write: Write) -> None:
+    door.take(write("a.csv", "id,title,artist\n1,Café,A\n".encode("latin-1")), encoding="latin-1")
+    assert door.ask("select title from raw.tracks") == [("Café",)]
+
+
+def test_a_dataset_name_cannot_leave_the_landing_folder(door: Door, write: Write) -> None:
+    with pytest.raises(BadInput, match="dataset name"):
+        door.take(write("a.csv", CSV), name="../../etc")
