@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from soundscope.sandbox import catalogue as cat
 from soundscope.sandbox import figures, ids, sound, words
-from soundscope.sandbox.draws import uniform
 
 if TYPE_CHECKING:
     from soundscope.sandbox.world import World
@@ -36,7 +35,7 @@ class Names:
         self.artist = lru_cache(maxsize=200_000)(self._artist)
 
     def _pick(self, stream: str, index: int, forms: tuple[str, ...]) -> str:
-        return forms[int(float(uniform(self._world.seed, stream, int(index))) * len(forms))]
+        return forms[int(self._world.draw(stream, index) * len(forms))]
 
     def _artist(self, artist: int) -> str:
         if artist < 0:
@@ -105,7 +104,7 @@ class Names:
         if kind == cat.COLLECTION:
             genre = figures.GENRES[int(self._world.songs.genre[song])]
             return f"Synthetic {genre.title()} Hits {cat.date_of(a.day[album]).year}"
-        draw = float(uniform(self._world.seed, "name.album", song))
+        draw = self._world.draw("name.album", song)
         nouns, adjectives = words.TITLE_WORDS[len(words.ADJECTIVES) :], words.ADJECTIVES
         noun = nouns[int(draw * len(nouns))]
         title = f"{noun} Sessions" if draw < 0.1 else f"{adjectives[song % len(adjectives)]} {noun}"

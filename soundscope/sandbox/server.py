@@ -146,6 +146,7 @@ class SandboxServer:
         tracks: about how many ids the catalogue has by 2026-11-21.
         time_scale: divides every rate window, quota window, token life and Retry-After.
         today: the world's date as a date or "YYYY-MM-DD"; None follows the real date.
+        world: a world made before, instead of one of this seed and size; its date is set.
 
     Raises:
         BadInput: port in use, unknown tier, size or date out of range.
@@ -160,13 +161,18 @@ class SandboxServer:
         tracks: int = 3000,
         time_scale: float = 1.0,
         today: dt.date | str | None = None,
+        world: World | None = None,
     ) -> None:
         if isinstance(today, str):
             try:
                 today = dt.date.fromisoformat(today)
             except ValueError as error:
                 raise BadInput(f"{today!r} is not a date", next_step="write it as YYYY-MM-DD") from error
-        self.world = World(seed=seed, tracks=tracks, today=today)
+        if world is None:
+            world = World(seed=seed, tracks=tracks, today=today)
+        else:
+            world.set_today(today)
+        self.world = world
         self.state = State(self.world, tier, time_scale)
         try:
             self._server = _Server((host, port), self.state)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from soundscope.sandbox import sound, words
 from soundscope.sandbox.catalogue import day_number
-from soundscope.sandbox.draws import uniform
 
 if TYPE_CHECKING:
     from soundscope.sandbox.world import World
@@ -99,7 +98,7 @@ def chart_artist(world: World, song: int) -> str:
 
 def second_archive(world: World, title: str, artist: str, song: int) -> tuple[str, str]:
     """The same row as the CSV archive prints it: about three in a thousand songs differ in quotes, case or joiner."""
-    draw = float(uniform(world.seed, "spell.second", song))
+    draw = world.draw("spell.second", song)
     if draw < 0.010 and "'" in title:
         return title.replace("'", "\u2019"), artist
     if draw < 0.014 and " Featuring " in artist:

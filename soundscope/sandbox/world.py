@@ -16,7 +16,7 @@ from soundscope.errors import BadInput
 from soundscope.sandbox import blocks, figures, ids, sound
 from soundscope.sandbox import catalogue as cat
 from soundscope.sandbox import charts as ch
-from soundscope.sandbox.draws import Floats, Ints, normal, uniform
+from soundscope.sandbox.draws import Floats, Ints, normal, uniform, uniform_one
 from soundscope.sandbox.names import Names
 
 MIN_TRACKS, MAX_TRACKS = 400, 3_000_000
@@ -137,7 +137,7 @@ class World:
 
     def draw(self, stream: str, index: int) -> float:
         """One uniform draw in (0, 1)."""
-        return float(uniform(self.seed, stream, int(index)))
+        return uniform_one(self.seed, stream, int(index))
 
     def track_id(self, track: int) -> str:
         """The Spotify-like id of a track number."""

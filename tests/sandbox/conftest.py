@@ -10,7 +10,7 @@ import spotipy
 from spotipy.cache_handler import MemoryCacheHandler
 from spotipy.oauth2 import SpotifyClientCredentials
 
-from soundscope.sandbox import SandboxServer
+from soundscope.sandbox import SandboxServer, World
 
 TODAY = "2026-11-22"
 
@@ -22,10 +22,15 @@ def shared() -> Iterator[SandboxServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def small_world() -> World:
+    return World(seed=5, tracks=400)
+
+
 @pytest.fixture
-def own() -> Iterator[SandboxServer]:
-    """A small sandbox for one test."""
-    with SandboxServer(tracks=400, seed=5, today=TODAY) as server:
+def own(small_world: World) -> Iterator[SandboxServer]:
+    """A small sandbox for one test: faults, log, limits and date are its own, the generated arrays are not."""
+    with SandboxServer(world=small_world, today=TODAY) as server:
         yield server
 
 

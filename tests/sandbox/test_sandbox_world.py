@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from functools import cache
 
 import numpy as np
 import pytest
 
 from soundscope.errors import BadInput
-from soundscope.sandbox import World, figures, ids, sound, spelling
+from soundscope.sandbox import World, draws, figures, ids, sound, spelling
 from soundscope.sandbox import charts as ch
 
 TODAY = dt.date(2026, 11, 22)
@@ -20,8 +21,19 @@ def world() -> World:
     return World(seed=7, tracks=3000, today=TODAY)
 
 
+@cache
+def spelled(world: World, song: int) -> tuple[str, str]:
+    return spelling.chart_title(world, song), spelling.chart_artist(world, song)
+
+
 def chart_strings(world: World, week: int) -> list[tuple[str, str]]:
-    return [(spelling.chart_title(world, int(s)), spelling.chart_artist(world, int(s))) for s in world.hot_100.weeks[week].item]
+    return [spelled(world, int(song)) for song in world.hot_100.weeks[week].item]
+
+
+def test_one_draw_equals_the_same_draw_among_many():
+    many = draws.uniform(7, "a stream", np.arange(1000))
+    assert [draws.uniform_one(7, "a stream", i) for i in range(1000)] == many.tolist()
+    assert 0.45 < many.mean() < 0.55
 
 
 def test_the_same_seed_gives_the_same_world_and_another_seed_another(world):
