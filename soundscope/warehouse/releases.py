@@ -62,6 +62,7 @@ class Release:
             "rows": dict(self.rows),
             "info": dict(self.info),
             "is_current": self.is_current,
+            "path": str(self.path),
         }
 
 
@@ -98,29 +99,25 @@ def list_releases(settings: Settings) -> list[Release]:
         SoundScopeError: a manifest cannot be read.
     """
     current = current_release_id(settings)
-    found = [_read_manifest(file, current) for file in sorted(settings.paths.releases.glob("*.json"))]
-    kept = [release for release in found if release.path.exists()]
+    found = [_read_manifest(file, current) for file in settings.paths.releases.glob("*.json")]
+    kept = [release for release in found if release is not None and release.path.exists()]
     return sorted(kept, key=lambda release: (release.created_at, release.release_id), reverse=True)
 
 
 def current_release_id(settings: Settings) -> str | None:
     """The release that `soundscope.duckdb` is; None if there is none, or its own file is gone."""
-    try:
-        published = settings.paths.published.stat()
-    except FileNotFoundError:
-        return None
-    alike = None
-    for entry in os.scandir(settings.paths.releases) if settings.paths.releases.is_dir() else ():
-        name = entry.name.removesuffix(".duckdb")
-        if name == entry.name or not _RELEASE_ID.fullmatch(name):
-            continue
-        state = os.stat(entry.path)
-        if (state.st_dev, state.st_ino) == (published.st_dev, published.st_ino):
+    for _ in range(3):
+        try:
+            published = settings.paths.published.stat()
+        except FileNotFoundError:
+            return None
+        name = _release_like(settings.paths.releases, published)
+        if name is not None:
             return name
-        # Where hard links are impossible the published file is a copy with the same size and time to the nanosecond.
-        if (state.st_size, state.st_mtime_ns) == (published.st_size, published.st_mtime_ns):
-            alike = name
-    return alike or _release_id_inside(settings)
+        # Otherwise it was replaced and pruned between the two looks; look again.
+        if settings.paths.published.stat().st_ino == published.st_ino:
+            break
+    return _release_id_inside(settings)
 
 
 def rollback(settings: Settings, release_id: str | None = None, *, wait_s: float = 0.0) -> Release:
@@ -215,7 +212,7 @@ def write_manifest(release: Release) -> None:
     """Write the release's manifest beside its file, whole or not at all."""
     file = release.path.with_suffix(".json")
     temporary = file.with_suffix(".json.tmp")
-    values = {key: value for key, value in release.as_dict().items() if key != "is_current"}
+    values = {key: value for key, value in release.as_dict().items() if key not in ("is_current", "path")}
     temporary.write_text(json.dumps(values, indent=1, default=str) + "\n", encoding="utf-8")
     sync(temporary)
     os.replace(temporary, file)
@@ -235,7 +232,25 @@ def no_release_yet(settings: Settings) -> BadInput:
     return BadInput(f"Nothing is published in {settings.paths.warehouse} yet.", next_step="run `soundscope run` first.")
 
 
-def _read_manifest(file: Path, current: str | None) -> Release:
+def _release_like(folder: Path, published: os.stat_result) -> str | None:
+    alike = None
+    for file in folder.glob("*.duckdb"):
+        try:
+            state = file.stat()
+        except FileNotFoundError:
+            # Pruned by another process since it was listed.
+            continue
+        if not _RELEASE_ID.fullmatch(file.stem):
+            continue
+        if (state.st_dev, state.st_ino) == (published.st_dev, published.st_ino):
+            return file.stem
+        # Where hard links are impossible the published file is a copy with the same size and time to the nanosecond.
+        if (state.st_size, state.st_mtime_ns) == (published.st_size, published.st_mtime_ns):
+            alike = file.stem
+    return alike
+
+
+def _read_manifest(file: Path, current: str | None) -> Release | None:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
         return Release(
@@ -246,6 +261,9 @@ def _read_manifest(file: Path, current: str | None) -> Release:
             info=values["info"],
             is_current=values["release_id"] == current,
         )
+    except FileNotFoundError:
+        # Pruned by another process since it was listed.
+        return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SoundScopeError(
             f"The manifest {file} cannot be read: {error!r}.",

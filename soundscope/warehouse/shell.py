@@ -136,6 +136,8 @@ def _query_error(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> 
     if missing:
         near = _near(missing.group(1).lower(), _tables(connection))
         known = f"did you mean {', '.join(near)}? " if near else ""
+        # DuckDB's own guess looks at one name only, and may contradict ours.
+        text = re.sub(r"\nDid you mean .*", "", text) if near else text
         return BadInput(text, next_step=f'{known}`SELECT DISTINCT "table" FROM main.dictionary` lists all tables.')
     return BadInput(text, next_step="correct the SQL; `soundscope describe TABLE` shows a table's columns.")
 

@@ -14,7 +14,7 @@ import duckdb
 import pandas as pd
 
 from soundscope.settings import Settings, load_settings
-from soundscope.warehouse.connect import open_writer
+from soundscope.warehouse.connect import open_release, open_writer
 from soundscope.warehouse.lock import writer_lock
 from soundscope.warehouse.publish import OpsTable, new_release_id, publish
 from soundscope.warehouse.releases import Release
@@ -127,6 +127,16 @@ def write_and_die(file: Path) -> None:
     connection = duckdb.connect(str(file), config={"checkpoint_threshold": "1GB"})
     connection.execute("CREATE TABLE main.careless AS SELECT range AS i FROM range(1000)")
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def sort_more_than_fits(home: Path, factor: int, pipe: Connection) -> None:
+    """Child: sort far more than the memory allows on the current release; sends the rows sorted."""
+    os.environ["SOUNDSCOPE_ENGINE__MEMORY_LIMIT"] = "60MB"
+    os.environ["SOUNDSCOPE_ENGINE__THREADS"] = "1"
+    with open_release(settings_of(home)) as reader:
+        ordered = f"row_number() OVER (ORDER BY md5((range * {factor})::VARCHAR)) AS place FROM range(1500000)"
+        pipe.send("ready")
+        pipe.send(reader.execute(f"SELECT count(*), max(place) FROM (SELECT {ordered})").fetchall())
 
 
 def hold_lock(home: Path, pipe: Connection) -> None:

@@ -126,17 +126,22 @@ def test_shell_says_what_is_there_to_a_person(asked: Settings, published: Releas
     code = "from soundscope.settings import load_settings; from soundscope.warehouse.shell import shell; shell(load_settings())"
     process = subprocess.Popen([sys.executable, "-c", code], stdin=keyboard, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
-        assert process.stdout is not None
-        shown = b""
-        # What is typed before the prompt is there would be thrown away.
-        while b".help" not in shown and (more := process.stdout.read1()):
-            shown += more
-        os.write(terminal, b".exit\n")
-        shown += process.communicate(timeout=20)[0]
+        shown = _type_until_it_ends(process, terminal, b".exit\n").decode()
     finally:
         process.kill()
         os.close(terminal)
         os.close(keyboard)
     assert process.returncode == 0
     for text in (published.release_id, "core.tracks", "One row per track", f".open -readonly {asked.paths.published}"):
-        assert text in shown.decode()
+        assert text in shown
+
+
+def _type_until_it_ends(process: subprocess.Popen[bytes], terminal: int, text: bytes) -> bytes:
+    """Type again and again: what is typed before the prompt is there is thrown away by the terminal."""
+    for _ in range(30):
+        os.write(terminal, text)
+        try:
+            return process.communicate(timeout=0.5)[0]
+        except subprocess.TimeoutExpired:
+            continue
+    pytest.fail("the shell did not end")
