@@ -124,7 +124,16 @@ class Faults:
 
 
 def _headers(spec: dict[str, Any]) -> dict[str, str]:
-    return {str(k): str(v) for k, v in (spec.get("headers") or {}).items()}
+    return {str(k): str(v) for k, v in (spec.get("headers") or {}).items() if v is not None}
+
+
+def _set_headers(spec: dict[str, Any], response: Response) -> None:
+    """Add the fault's headers; null takes a header away (a 429 without Retry-After exists)."""
+    for name, value in (spec.get("headers") or {}).items():
+        if value is None:
+            response.headers.pop(name, None)
+        else:
+            response.headers[name] = str(value)
 
 
 def replacement(spec: dict[str, Any], quota: Response) -> Response | None:
@@ -140,7 +149,7 @@ def replacement(spec: dict[str, Any], quota: Response) -> Response | None:
         text = body if isinstance(body, str) else "upstream connect error or disconnect/reset before headers"
         return Response(int(spec.get("status", 403)), text.encode(), PLAIN, _headers(spec))
     if kind == "quota":
-        quota.headers.update(_headers(spec))
+        _set_headers(spec, quota)
         return quota
     if kind == "malformed":
         text = body if isinstance(body, str) else '{"items": [ <!DOCTYPE html><html><body>Bad Gateway</body></html>'
@@ -159,7 +168,7 @@ def spoil(spec: dict[str, Any], response: Response) -> Response:
         response.body = response.body[: int(spec.get("after_bytes", len(response.body) // 2))]
     elif kind == "schema":
         response.body = _change_schema(spec, response)
-    response.headers.update(_headers(spec))
+    _set_headers(spec, response)
     return response
 
 

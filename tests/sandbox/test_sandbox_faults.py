@@ -112,6 +112,8 @@ def test_a_quota_fault_bans_for_hours(own):
     assert answer.status_code == 429
     assert answer.json()["error"]["reason"] == "QUOTA_EXCEEDED"
     assert int(answer.headers["Retry-After"]) > 3600
+    plant(own, {"kind": "quota", "headers": {"Retry-After": None}}, {"provider": "spotify"}, times=1)
+    assert "Retry-After" not in get(own, "/spotify/v1/search?q=a&type=track").headers
 
 
 def test_a_plain_fault_is_text(own):
