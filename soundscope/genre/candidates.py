@@ -1,0 +1,199 @@
+"""The classifiers that compete, by name, behind one interface; any label list, no class is wired in.
+
+A candidate is fitted on a frame with the columns of `features.COLUMNS` and `context.CONTEXT` and gives calibrated probabilities; what
+it looks at, how it fills what is missing and what it needs held back is its own affair. To add one, add a line to `ALGORITHMS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from soundscope.errors import BadInput
+from soundscope.genre import features
+from soundscope.genre.boosting import BoostedTrees
+from soundscope.genre.calibrate import fit_temperature, log_loss, temper
+from soundscope.genre.context import CONTEXT
+from soundscope.genre.softmax import SoftmaxRegression
+
+Inputs = Literal["audio", "metadata", "context"]
+BASELINE = "softmax_regression"
+# A forest's leaves hold one number per class: this many leaves in all keep a stored model near 100 MB.
+_FOREST_CELLS = 12_000_000
+
+
+class Candidate(Protocol):
+    """What the trainer, the gate and the scorer rely on."""
+
+    classes_: NDArray[np.object_]
+    # Log-loss on the held rows before any of them trained: candidates are compared by it, and the frozen rows stay out of the choice.
+    held_log_loss_: float
+
+    def fit(self, frame: pd.DataFrame, label: NDArray, groups: pd.Series, held: NDArray[np.bool_]) -> Candidate:
+        """Fit on rows n with labels (n,); `groups` (n,) are never to be torn apart, `held` (n,) fixes calibration."""
+
+    def predict_proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Calibrated probabilities (n, K) in the order of `classes_`."""
+
+
+def matrix(frame: pd.DataFrame, inputs: Inputs, popularity: bool) -> pd.DataFrame:
+    """The numbers (n, d) a table model sees: audio features; or with the track's own metadata; or with the artist's other tracks."""
+    if inputs == "audio":
+        sound = features.audio(frame)
+        return sound.assign(popularity=features.numbers(frame, "popularity")) if popularity else sound
+    own = features.metadata(frame, popularity)
+    if inputs == "metadata":
+        return own
+    around = [name for name in CONTEXT if popularity or name != "artist_popularity"]
+    return pd.concat([own, *(features.numbers(frame, name).rename(name) for name in around)], axis=1)
+
+
+class Tabular(ClassifierMixin, BaseEstimator):
+    """A scikit-learn classifier on a matrix of numbers, with its inputs, missing values and calibration taken care of.
+
+    Fitted first without the held rows, on which the temperature is found; then, with `refit`, on all rows at that temperature.
+
+    Args:
+        estimator: the classifier; given codes 0..K-1 as labels.
+        inputs: see `matrix`.
+        popularity: whether popularity may be seen.
+        dense: fill missing values with the column's median, mark them in columns of their own, and standardise; for classifiers that
+            cannot do with missing values. Others see NaN.
+        refit: whether the held rows train in the end.
+    """
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        inputs: Inputs = "audio",
+        popularity: bool = True,
+        dense: bool = False,
+        refit: bool = True,
+    ) -> None:
+        self.estimator = estimator
+        self.inputs = inputs
+        self.popularity = popularity
+        self.dense = dense
+        self.refit = refit
+
+    def fit(self, frame: pd.DataFrame, label: NDArray, groups: pd.Series, held: NDArray[np.bool_]) -> Tabular:
+        """See `Candidate`. Raises BadInput if no input column holds a value."""
+        numbers = matrix(frame, self.inputs, self.popularity)
+        self.columns_ = [name for name in numbers if numbers[name].notna().any()]
+        if not self.columns_:
+            raise BadInput("Training: no input column holds a value.", next_step="ingest audio features first.")
+        X = numbers[self.columns_].to_numpy()
+        self.classes_, y = np.unique(label.astype(str), return_inverse=True)
+        self._prepare(X)
+        X = self._filled(X)
+        known = np.isin(y, y[~held])
+        self.fitted_ = clone(self.estimator).fit(X[~held], y[~held])
+        unseen = self._raw(X[held & known])
+        self.temperature_ = fit_temperature(unseen, y[held & known])
+        self.held_log_loss_ = log_loss(temper(unseen, self.temperature_), y[held & known])
+        if self.refit and held.any():
+            self.fitted_ = clone(self.estimator).fit(X, y)
+        return self
+
+    def predict_proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """See `Candidate`."""
+        X = matrix(frame, self.inputs, self.popularity)[self.columns_].to_numpy()
+        return temper(self._raw(self._filled(X)), self.temperature_)
+
+    def _raw(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        proba = np.zeros((len(X), len(self.classes_)))
+        if len(X):
+            proba[:, self.fitted_.classes_.astype(int)] = self.fitted_.predict_proba(X)
+        return proba
+
+    def _prepare(self, X: NDArray[np.float64]) -> None:
+        if self.dense:
+            self.median_ = np.nanmedian(X, axis=0)
+            self.marked_ = np.isnan(X).any(axis=0)
+            self.scaler_ = StandardScaler().fit(self._marked(X))
+
+    def _marked(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        missing = np.isnan(X)
+        return np.hstack([np.where(missing, self.median_, X), missing[:, self.marked_].astype(float)])
+
+    def _filled(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self.scaler_.transform(self._marked(X)) if self.dense else X
+
+
+def _forest(n: int, n_classes: int, threads: int, seed: int) -> RandomForestClassifier:
+    trees = 200 if n_classes <= 20 else 100
+    leaves = max(_FOREST_CELLS // (trees * n_classes * 2), 64)
+    return RandomForestClassifier(
+        trees,
+        min_samples_leaf=2,
+        max_leaf_nodes=leaves if leaves < n else None,
+        max_features="sqrt",
+        n_jobs=threads,
+        random_state=seed,
+    )
+
+
+def _hist(n: int, n_classes: int, threads: int, seed: int) -> HistGradientBoostingClassifier:
+    # One tree per class and round: rounds shrink as classes grow, and a strong penalty keeps rare classes from running away.
+    few = n_classes <= 20
+    return HistGradientBoostingClassifier(
+        learning_rate=0.06 if few else 0.1,
+        max_iter=150 if few else 30,
+        max_leaf_nodes=31 if few else 15,
+        l2_regularization=1.0 if few else 5.0,
+        early_stopping=False,
+        random_state=seed,
+    )
+
+
+def _softmax(n: int, n_classes: int, threads: int, seed: int) -> SoftmaxRegression:
+    return SoftmaxRegression()
+
+
+def _logistic(n: int, n_classes: int, threads: int, seed: int) -> LogisticRegression:
+    return LogisticRegression(C=10.0, max_iter=200)
+
+
+def _boosted(n: int, n_classes: int, threads: int, seed: int) -> BoostedTrees:
+    return BoostedTrees(threads=threads, seed=seed)
+
+
+Factory = Callable[[int, int, int, int], Any]
+# name -> (estimator for n rows, K classes, threads, seed; whether it needs filled and standardised inputs)
+ALGORITHMS: dict[str, tuple[Factory, bool]] = {
+    BASELINE: (_softmax, True),
+    "logistic_regression": (_logistic, True),
+    "random_forest": (_forest, False),
+    "hist_gradient_boosting": (_hist, False),
+    "lightgbm": (_boosted, False),
+}
+
+
+def make(
+    name: str,
+    n: int,
+    n_classes: int,
+    *,
+    inputs: Inputs = "audio",
+    popularity: bool = True,
+    threads: int = 2,
+    seed: int = 0,
+) -> Candidate:
+    """A candidate by name, sized for n rows and n_classes labels.
+
+    Raises:
+        BadInput: no candidate has this name.
+    """
+    if name not in ALGORITHMS:
+        raise BadInput(f"Unknown classifier {name!r}.", next_step=f"use one of {', '.join(ALGORITHMS)}.")
+    factory, dense = ALGORITHMS[name]
+    # The baseline keeps the rows it was measured on: its one temperature needs no second fit of 1,800 steps.
+    return Tabular(factory(n, n_classes, threads, seed), inputs, popularity, dense, refit=name != BASELINE)

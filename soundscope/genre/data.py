@@ -1,0 +1,134 @@
+"""The training set: trainable, labelled tracks with everything a model may see, and a count of what was left out and why.
+
+Reads the built tables and decides nothing about models or splits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from soundscope.errors import BadInput
+from soundscope.genre import features, splits
+from soundscope.genre.context import add_context
+
+TARGETS = ("genre", "family", "mood")
+
+# Every column a candidate may read, for training and scoring alike. One row per track.
+TRACKS_SQL = f"""
+select
+    f.track_id, f.title, f.artist, t.artists, t.album, t.release_date, t.explicit,
+    coalesce(t.recording_id, f.track_id) as recording_id, f.feature_provider,
+    coalesce(f.train_ok, false) as train_ok, f.popularity,
+    {", ".join(f"f.{name}" for name in features.AUDIO)}
+from marts.track_features f
+left join core.tracks t on t.track_id = f.track_id
+where f.feature_provider is not null
+"""
+
+_LABELS_SQL = {
+    "genre": "select track_id, genre as label from marts.track_features where genre is not null",
+    # A rule on energy and valence is no label: a model would only learn the rule back from its own inputs.
+    "mood": "select track_id, mood as label from marts.track_features where mood is not null and mood_source ilike 'import%'",
+    "family": """
+        with counted as (
+            select track_id, family, count(distinct source) as sources
+            from core.track_genres where family is not null group by track_id, family
+        )
+        select track_id, family as label from counted
+        qualify row_number() over (partition by track_id order by sources desc, family) = 1
+    """,
+}
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Labelled rows, n of them, and what was left out.
+
+    frame: the columns of `features.COLUMNS` and the context columns (n rows, fresh index); missing values are NaN or None.
+    label (n,): the target. labels: n frozensets of every label the track carries, the target among them.
+    recording, artist (n,): group names for the splits. track_id (n,).
+    providers: rows per feature provider. left_out: {'<reason>: <provider or class>': tracks}.
+    """
+
+    target: str
+    frame: pd.DataFrame
+    label: NDArray[np.object_]
+    labels: list[frozenset[str]]
+    recording: pd.Series
+    artist: pd.Series
+    track_id: pd.Series
+    providers: dict[str, int]
+    left_out: dict[str, int]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @property
+    def classes(self) -> list[str]:
+        """The labels that occur, sorted."""
+        return sorted(set(self.label))
+
+    def folds(self, scheme: splits.Scheme = "recording", seed: str = splits.SPLIT_SEED) -> NDArray[np.int64]:
+        """Fold (n,) of each row under a scheme."""
+        return splits.folds_for(scheme, self.recording, self.artist, self.frame["release_date"], seed)
+
+
+def load_training(con: duckdb.DuckDBPyConnection, target: str = "genre", min_class_rows: int = 5) -> TrainingSet:
+    """Read the trainable, labelled tracks of a built warehouse.
+
+    Args:
+        con: a connection to a build or a release.
+        target: genre, family or mood. A track with several genres keeps the one `marts.track_features` chose; the others count for
+            any-label credit. Moods that only restate energy and valence are not used.
+        min_class_rows: a label on fewer tracks is left out, and counted.
+
+    Raises:
+        BadInput: the target is unknown.
+    """
+    if target not in TARGETS:
+        raise BadInput(f"Unknown training target {target!r}.", next_step=f"use one of {', '.join(TARGETS)}.")
+    tracks = con.execute(TRACKS_SQL + " order by f.track_id").df()
+    labels = con.execute(_LABELS_SQL[target]).df()
+    tracks = tracks.merge(labels, on="track_id", how="left")
+    left_out: dict[str, int] = {}
+    trainable = tracks["train_ok"].astype(bool)
+    _count(left_out, "not trainable", tracks.loc[~trainable, "feature_provider"])
+    tracks = add_context(tracks[trainable].reset_index(drop=True))
+    _count(left_out, f"no {target}", tracks.loc[tracks["label"].isna(), "feature_provider"])
+    tracks = tracks[tracks["label"].notna()]
+    sizes = tracks["label"].value_counts()
+    rare = tracks["label"].isin(sizes.index[sizes < min_class_rows])
+    _count(left_out, f"fewer than {min_class_rows} tracks", tracks.loc[rare, "label"])
+    tracks = tracks[~rare].reset_index(drop=True)
+    return TrainingSet(
+        target=target,
+        frame=tracks.drop(columns=["label", "train_ok", "feature_provider", "track_id", "recording_id"]),
+        label=tracks["label"].astype(str).to_numpy(dtype=object),
+        labels=_all_labels(con, target, tracks),
+        recording=tracks["recording_id"].astype(str),
+        artist=splits.artist_groups(tracks["artist"].str.strip().str.casefold(), tracks["recording_id"]),
+        track_id=tracks["track_id"].astype(str),
+        providers={str(name): int(n) for name, n in tracks["feature_provider"].value_counts().sort_index().items()},
+        left_out=left_out,
+    )
+
+
+def _count(left_out: dict[str, int], reason: str, values: pd.Series) -> None:
+    for value, n in values.fillna("none").value_counts().sort_index().items():
+        left_out[f"{reason}: {value}"] = int(n)
+
+
+def _all_labels(con: duckdb.DuckDBPyConnection, target: str, tracks: pd.DataFrame) -> list[frozenset[str]]:
+    own = tracks[["track_id", "label"]]
+    if target in ("genre", "family"):
+        several = con.execute(
+            f"select distinct track_id, {target} as label from core.track_genres where {target} is not null"
+        ).df()
+        own = pd.concat([own, several[several["track_id"].isin(own["track_id"])]])
+    together = own.groupby("track_id")["label"].agg(frozenset)
+    return list(together.reindex(tracks["track_id"]))

@@ -1,0 +1,168 @@
+"""One training run: fit the baseline and a stronger model, measure both on the frozen rows, let the gate decide.
+
+Returns rows for the caller to land; the only thing written is the model folders.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from soundscope.errors import SoundScopeError
+from soundscope.genre import candidates, gate, record, registry, splits
+from soundscope.genre.data import TrainingSet, load_training
+from soundscope.genre.evaluate import align, evaluate, majority
+from soundscope.settings import Settings
+
+STRONG = "random_forest"
+HELD_FOLD = 1
+
+
+@dataclass(frozen=True)
+class TrainOutcome:
+    """What a training run gave.
+
+    rows: raw table -> rows to land (model_runs, model_metrics, confusion). model_id: the champion after this run, None if there is
+    none. verdict: promoted, refused or not_trained. report: the whole story in text.
+    """
+
+    rows: dict[str, pd.DataFrame]
+    model_id: str | None
+    verdict: str
+    report: str
+
+
+def train(
+    con: duckdb.DuckDBPyConnection, settings: Settings, release_id: str, now: datetime, champion: str | None
+) -> TrainOutcome:
+    """Train on a built release and decide which model scores from now on.
+
+    The baseline and the stronger model are fitted without the frozen fold; the one with the smaller log-loss on the held fold is the
+    challenger, and only then is the frozen fold looked at.
+
+    Args:
+        con: a connection to the build; only read.
+        settings: `settings.train` says what and how; models go to `settings.paths.models`.
+        release_id: the release the rows come from.
+        now: naive UTC; names the models.
+        champion: the current champion of this target, or None.
+
+    Too few trainable rows are no error: the outcome is `not_trained`, with counts, and the champion stays.
+
+    Raises:
+        BadInput: the target is unknown.
+        SoundScopeError: a model cannot be stored.
+    """
+    data = load_training(con, settings.train.target, settings.train.min_class_rows)
+    run = record.Run(data, settings, release_id, now, record.licences(con, data))
+    folds = data.folds("recording")
+    problem = _too_little(data, folds, settings.train.min_rows)
+    if problem:
+        rows, report = run.not_trained(problem, champion)
+        return TrainOutcome(rows, champion, "not_trained", report)
+    trained = [_fit(name, run, folds) for name in (candidates.BASELINE, STRONG)]
+    challenger = min(trained, key=lambda one: one.model.held_log_loss_)
+    reigning, note = _load(settings, champion, data.target)
+    verdict = _judge(challenger, reigning, run, folds)
+    rows = run.rows(trained, challenger, verdict, reigning)
+    stays = challenger.model_id if verdict.promoted else champion
+    return TrainOutcome(
+        rows, stays, "promoted" if verdict.promoted else "refused", run.report(trained, challenger, verdict, note)
+    )
+
+
+def _too_little(data: TrainingSet, folds: NDArray[np.int64], min_rows: int) -> str | None:
+    if len(data) < min_rows:
+        return f"{len(data)} trainable rows, {min_rows} are needed"
+    if len(data.classes) < 2:
+        return f"only one {data.target}, {', '.join(data.classes)}"
+    if len(set(data.label[folds > HELD_FOLD])) < 2 or not (folds == splits.FROZEN_FOLD).any():
+        return f"{data.recording.nunique()} recordings are too few to keep some for measuring"
+    return None
+
+
+def _fit(name: str, run: record.Run, folds: NDArray[np.int64]) -> record.Trained:
+    """Fit one candidate without the frozen fold, measure it there, store it."""
+    data, seed = run.data, run.settings.train.seed
+    rows, frozen = np.flatnonzero(folds != splits.FROZEN_FOLD), np.flatnonzero(folds == splits.FROZEN_FOLD)
+    frame, label = data.frame.iloc[rows].reset_index(drop=True), data.label[rows]
+    inputs: candidates.Inputs = "audio" if name == candidates.BASELINE else "context"
+    model = candidates.make(
+        name, len(rows), len(set(label)), inputs=inputs, threads=run.settings.engine.threads, seed=seed % 2**31
+    )
+    model.fit(frame, label, data.recording.iloc[rows].reset_index(drop=True), folds[rows] == HELD_FOLD)
+    proba = model.predict_proba(data.frame.iloc[frozen].reset_index(drop=True))
+    known = [str(c) for c in model.classes_]
+    frequencies, frequent = majority(label, len(frozen))
+    unmet = ~data.artist.iloc[frozen].isin(set(data.artist.iloc[rows])).to_numpy()
+    splits_of = {"recording": np.ones(len(frozen), dtype=bool), "recording_unseen_artist": unmet}
+    one = record.Trained(
+        model_id=run.model_id(name),
+        algorithm=name,
+        inputs=inputs,
+        model=model,
+        frozen=frozen,
+        proba=proba,
+        majority=align(frequencies, frequent, known),
+        n_train=len(rows),
+        evaluations={
+            split: evaluate(
+                data.label[frozen[on]],
+                proba[on],
+                known,
+                data.recording.iloc[frozen[on]],
+                [data.labels[row] for row in frozen[on]],
+                seed=seed,
+            )
+            for split, on in splits_of.items()
+            if on.any()
+        },
+    )
+    seen = np.concatenate([registry.keys(data.track_id.iloc[rows]), registry.keys(data.recording.iloc[rows])])
+    one.sha256 = registry.save(run.settings.paths.models, one.model_id, model, run.card(one), seen)
+    return one
+
+
+def _load(settings: Settings, champion: str | None, target: str) -> tuple[registry.Stored | None, str]:
+    """The champion, if it can be compared with; otherwise why not, in words."""
+    if champion is None:
+        return None, "There was no champion."
+    try:
+        stored = registry.load(settings.paths.models, champion)
+    except SoundScopeError as error:
+        return None, f"The champion {champion} could not be loaded, so there was nothing to compare with: {error.message}"
+    if stored.card.get("target") != target:
+        return None, f"The champion {champion} predicts {stored.card.get('target')}, not {target}: not compared."
+    return stored, f"Champion so far: {champion}."
+
+
+def _judge(
+    challenger: record.Trained, reigning: registry.Stored | None, run: record.Run, folds: NDArray[np.int64]
+) -> gate.Verdict:
+    """The gate's verdict on the frozen rows that neither model was trained on."""
+    data, rows, seed = run.data, challenger.frozen, run.settings.train.seed
+    names = data.classes
+    own, floor = (align(p, list(challenger.model.classes_), names) for p in (challenger.proba, challenger.majority))
+    if reigning is None:
+        return gate.decide(data.label[rows], own, floor, names, data.recording.iloc[rows], seed=seed)
+    models = run.settings.paths.models
+    met = registry.has_seen(models, reigning.model_id, data.track_id.iloc[rows])
+    met |= registry.has_seen(models, reigning.model_id, data.recording.iloc[rows])
+    fair = rows[~met]
+    if len(fair) == 0:
+        return gate.Verdict(False, f"the champion was trained on all {len(rows)} frozen rows; nothing is left to compare on")
+    old = reigning.model.predict_proba(data.frame.iloc[fair].reset_index(drop=True))
+    return gate.decide(
+        data.label[fair],
+        own[~met],
+        floor[~met],
+        names,
+        data.recording.iloc[fair],
+        align(old, [str(c) for c in reigning.model.classes_], names),
+        seed=seed,
+    )
