@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from soundscope.pipeline.run import Run, open_run
 from soundscope.settings import load_settings
 
+# A scheduled flow waits for the run before it rather than fail; the longest run seen takes minutes.
+WAIT_S = 1800.0
 _active: list[Run] = []
 
 
@@ -21,7 +24,7 @@ def active_run(command: str, *, providers: bool = False) -> Iterator[Run]:
     if _active:
         yield _active[-1]
         return
-    with open_run(load_settings(), command, providers=providers) as run:
+    with open_run(load_settings(), command, providers=providers, wait_s=WAIT_S) as run:
         _active.append(run)
         try:
             yield run
@@ -31,4 +34,8 @@ def active_run(command: str, *, providers: bool = False) -> Iterator[Run]:
 
 def say(message: str) -> None:
     """A line for the dashboard's log of this run, and for whoever started it in a terminal."""
-    print(message, flush=True)
+    print(message)  # Prefect takes this for the run's log
+    terminal = sys.__stderr__
+    if terminal is not None:
+        terminal.write(f"{message}\n")
+        terminal.flush()

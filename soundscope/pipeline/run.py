@@ -67,7 +67,7 @@ class Stopped(BaseException):
 
 
 @contextmanager
-def open_run(settings: Settings, command: str, *, providers: bool = False, lock: bool = True) -> Iterator[Run]:
+def open_run(settings: Settings, command: str, *, providers: bool = False, lock: bool = True, wait_s: float = 5.0) -> Iterator[Run]:
     """Begin a run and note in the ledger how it ends.
 
     Args:
@@ -75,6 +75,7 @@ def open_run(settings: Settings, command: str, *, providers: bool = False, lock:
         command: what the user asked for, as typed.
         providers: the run asks providers; in profile sandbox one is started if none is configured.
         lock: hold the writer lock for the whole run, so that no second run comes between its steps.
+        wait_s: how long to wait for another run to end.
     Raises:
         Busy: another process is writing.
     """
@@ -82,7 +83,7 @@ def open_run(settings: Settings, command: str, *, providers: bool = False, lock:
     write_log(settings)
     with ExitStack() as stack:
         if lock:
-            stack.enter_context(writer_lock(settings, wait_s=5.0, command=f"soundscope {command}"))
+            stack.enter_context(writer_lock(settings, wait_s=wait_s, command=f"soundscope {command}"))
         ledger = Ledger.open(settings)
         stack.callback(ledger.close)
         ledger.close_dead_runs()
@@ -130,7 +131,7 @@ def _running_sandbox(settings: Settings) -> Mapping[str, str] | None:
     except (requests.RequestException, ValueError):
         return None
     same = all(info.get(name) == getattr(said, name) for name in ("tier", "seed", "tracks"))
-    return info.get("provider_urls") if same else None
+    return provider_urls(f"http://127.0.0.1:{said.port}") if same else None
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -333,7 +332,7 @@ def publish_step(run: Run, fingerprint: str | None = None, *, force: bool = Fals
     with run.writer() as con:
         ops = ops_tables(run, con, row)
     release = publish(run.settings, release_id, ops=ops, info={"run_id": run.run_id}, force=force)
-    row["bytes"] = Path(release.file).stat().st_size
+    row["bytes"] = release.size
     run.ledger.insert(t.releases, [row])
     run.facts["published"] = release_id
     prune(run.settings, run.settings.retention.releases)
