@@ -56,11 +56,11 @@ def _entries(world: World, genre: str | None) -> list[int]:
     return [*entries[:7], LOCAL, *entries[7:19], GONE, *entries[19:]]
 
 
-def _owner() -> dict[str, Any]:
+def _owner(api: str) -> dict[str, Any]:
     return {
         "display_name": "SoundScope sandbox",
         "external_urls": {"spotify": "https://open.spotify.com/user/soundscope-sandbox"},
-        "href": "https://api.spotify.com/v1/users/soundscope-sandbox",
+        "href": f"{api}/users/soundscope-sandbox",
         "id": "soundscope-sandbox",
         "type": "user",
         "uri": "spotify:user:soundscope-sandbox",
@@ -94,7 +94,7 @@ def _entry(entry: int, render: Renderer, name: str) -> dict[str, Any]:
     added = cat.date_of(world.day if entry < 0 else int(world.tracks.day[entry])) + dt.timedelta(days=0)
     value: dict[str, Any] = {
         "added_at": f"{added.isoformat()}T06:00:00Z",
-        "added_by": _owner(),
+        "added_by": _owner(render.api),
         "is_local": entry == LOCAL,
         "primary_color": None,
         "video_thumbnail": {"url": None},
@@ -114,7 +114,7 @@ def items_page(playlist: Playlist, render: Renderer, name: str, offset: int, lim
 
 def playlist_json(playlist: Playlist, render: Renderer) -> dict[str, Any]:
     """The playlist object; on a reduced tier a playlist of somebody else comes without its entries."""
-    owner = _owner()
+    owner = _owner(render.api)
     snapshot = hashlib.sha256(f"{playlist.id}|{playlist.entries}".encode()).hexdigest()[:40]
     value: dict[str, Any] = {
         "collaborative": False,

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from soundscope.sandbox import catalogue as cat
-from soundscope.sandbox import figures
+from soundscope.sandbox import figures, ids
 from soundscope.sandbox.world import World
 
 MARKETS = ("AR", "AU", "BR", "CA", "DE", "ES", "FR", "GB", "IT", "JP", "MX", "NL", "PL", "SE", "US")
 _ALBUM_TYPES = {cat.SINGLE: "single", cat.ALBUM: "album", cat.COLLECTION: "compilation", cat.REISSUE: "album"}
+VARIOUS_ARTISTS = ids.named_id("Various Artists")
 Json = dict[str, Any]
 
 
@@ -64,7 +65,7 @@ class Renderer:
     def artist_reference(self, artist: int) -> Json:
         """A simplified artist."""
         if artist < 0:
-            return self._reference("artist", "0LyfQWJT6nXafLPZqxke9Q") | {"name": "Various Artists"}
+            return self._reference("artist", VARIOUS_ARTISTS) | {"name": "Various Artists"}
         return self._reference("artist", self.world.codec.encode("artist", artist)) | {"name": self.world.names.artist(artist)}
 
     def artist(self, artist: int) -> Json:
@@ -85,7 +86,7 @@ class Renderer:
         return self._cut(value, "followers", "popularity")
 
     def _images(self, kind: str, index: int) -> list[Json]:
-        return [{"url": f"https://i.scdn.co/image/synthetic-{kind}-{index}-{s}", "height": s, "width": s} for s in (640, 300, 64)]
+        return [{"url": f"https://images.invalid/synthetic-{kind}-{index}-{s}", "height": s, "width": s} for s in (640, 300, 64)]
 
     def album_reference(self, album: int, group: bool = False) -> Json:
         """A simplified album."""
