@@ -25,7 +25,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from soundscope.match import match_keys
+from scipy.optimize import minimize
+
+from soundscope.match import confidence, match_keys
+from soundscope.match.candidates import find
+from soundscope.match.evidence import parse_name
+from soundscope.match.resolve import rank
 from soundscope.settings import PROJECT
 
 SAME_MS = 3_000
@@ -95,8 +100,10 @@ def load_truth(folder: Path, keys: pd.DataFrame, tracks: pd.DataFrame) -> pd.Dat
         [*(r["duration_ms"] for r in rows if r["duration_ms"] == r["duration_ms"]), *([ms] if ms == ms else [])]
         for rows, ms in zip(held, frame["truth_ms"], strict=True)
     ]
+    # Without a duration, and with every id outside the catalogue, a right link cannot be told from a wrong one.
+    frame["verifiable"] = frame["in_catalogue"] | frame["durations"].map(len).gt(0)
     frame["agree"] = frame["spotify_id_a"].notna() & (frame["spotify_id_a"] == frame["spotify_id_b"])
-    return frame[["title", "artist", "ids", "names", "durations", "in_catalogue", "agree"]]
+    return frame[["title", "artist", "ids", "names", "durations", "in_catalogue", "verifiable", "agree"]]
 
 
 def judge(links: pd.DataFrame, tracks: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
@@ -123,11 +130,14 @@ def half(title: str, artist: str) -> int:
     return int(hashlib.sha256(f"match-1|{title}|{artist}".encode()).hexdigest()[:8], 16) % 2
 
 
-def calibration_error(score: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
-    """Expected calibration error over bins of equal count."""
-    order = np.argsort(score, kind="stable")
-    parts = np.array_split(order, bins)
-    return float(sum(len(p) * abs(score[p].mean() - right[p].mean()) for p in parts if len(p)) / len(score))
+def calibration_error(score: np.ndarray, right: np.ndarray, *, equal_count: bool = False) -> float:
+    """Expected calibration error over ten bins: of equal width, or of (nearly) equal count with ties kept together."""
+    if equal_count:
+        bins = np.minimum((pd.Series(score).rank(method="average", pct=True) * 10).astype(int), 9).to_numpy()
+    else:
+        bins = np.minimum((score * 10).astype(int), 9)
+    parts = [np.flatnonzero(bins == b) for b in np.unique(bins)]
+    return float(sum(len(p) * abs(score[p].mean() - right[p].mean()) for p in parts) / len(score))
 
 
 def report(links: pd.DataFrame, tracks: pd.DataFrame, truth: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
@@ -140,13 +150,21 @@ def report(links: pd.DataFrame, tracks: pd.DataFrame, truth: pd.DataFrame, keys:
     for label, statuses in (("matched", ["matched"]), ("matched or proposed for review", ["matched", "review"])):
         linked = frame[frame["status"].isin(statuses)]
         recall = findable["status"].isin(statuses).mean()
-        print(f"{label}: raw recall {recall:.4f}, confirmed {linked['confirmed'].mean():.4f} of {len(linked):,}, "
+        checked = linked[linked["verifiable"]]
+        print(f"{label}: raw recall {recall:.4f}, confirmed {checked['confirmed'].mean():.4f} of {len(checked):,} verifiable "
+              f"({linked['confirmed'].mean():.4f} of all {len(linked):,} with truth), "
               f"where both people agree {linked.loc[linked['agree'], 'confirmed'].mean():.4f}")  # fmt: skip
-    for label, part in (("all truth", frame), ("held-out half", frame[frame["half"] == 1])):
+    held_out = frame[frame["half"] == 1]
+    for label, part in (
+        ("verifiable keys", frame[frame["verifiable"]]),
+        ("verifiable keys of the held-out half", held_out[held_out["verifiable"]]),
+        ("held-out half where both people agree", held_out[held_out["agree"]]),
+    ):
         scored = part[part["confirmed"].notna()]
         score, right = scored["score"].to_numpy(), scored["confirmed"].to_numpy(dtype=float)
         print(
-            f"calibration error, {label}: {calibration_error(score, right):.4f} (mean score {score.mean():.4f}, confirmed {right.mean():.4f})"
+            f"calibration error, {label}: {calibration_error(score, right):.4f} "
+            f"(equal counts {calibration_error(score, right, equal_count=True):.4f}; mean score {score.mean():.4f}, confirmed {right.mean():.4f})"
         )
         bands = pd.cut(score, [0, 0.3, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 1.0])
         print(
@@ -171,6 +189,32 @@ def report(links: pd.DataFrame, tracks: pd.DataFrame, truth: pd.DataFrame, keys:
     return frame
 
 
+def fit(keys: pd.DataFrame, tracks: pd.DataFrame, truth: pd.DataFrame, strength: float = 4.0) -> None:
+    """Print weights fitted on the first half of the keys with agreeing people; `strength` pulls them to the present ones."""
+    unique = truth[["title", "artist"]]
+    names = [parse_name(title, artist) for title, artist in unique.itertuples(index=False)]
+    dates = unique.merge(keys, on=["title", "artist"])[["first_date", "last_date"]].apply(pd.to_datetime)
+    top = rank(find(names, tracks), names, tracks, dates).groupby("key").first()
+    chosen = top[["track_id", *confidence.FEATURES]].join(unique)
+    judged = judge(chosen, tracks, truth)
+    mine = np.array([half(t, a) == 0 for t, a in zip(judged["title"], judged["artist"], strict=True)])
+    use = judged[mine & judged["agree"]]
+    x = np.column_stack([np.ones(len(use)), use[list(confidence.FEATURES)].to_numpy(dtype=float)])
+    y = use["confirmed"].to_numpy(dtype=float)
+    start = np.array([confidence.INTERCEPT, *confidence.WEIGHTS.values()])
+    free = strength * np.abs(x).max(axis=0, initial=1.0) ** 2
+    free[0] = 0.0
+
+    def loss(w: np.ndarray) -> float:
+        z = x @ w
+        return float(np.sum(np.logaddexp(0.0, z) - y * z) + 0.5 * np.sum(free * (w - start) ** 2))
+
+    found = minimize(loss, start, method="L-BFGS-B").x
+    print(f"fitted on {len(use):,} keys, confirmed {y.mean():.4f}\nINTERCEPT = {found[0]:.2f}")
+    for name, weight, count in zip(confidence.FEATURES, found[1:], (x[:, 1:] > 0).sum(axis=0), strict=True):
+        print(f'    "{name}": {weight:.2f},  # {count:,} keys')
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fit", action="store_true")
@@ -183,6 +227,9 @@ def main() -> int:
         print(f"no real data in {folder}; set SOUNDSCOPE_REALDATA", file=sys.stderr)
         return 2
     keys, tracks, truth = load(folder)
+    if options.fit:
+        fit(keys, tracks, truth)
+        return 0
     start = time.perf_counter()
     links = match_keys(keys, tracks)
     print(

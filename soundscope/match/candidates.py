@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rapidfuzz import fuzz, process
 
-from soundscope.match.credits import aliases, parse_credit
-from soundscope.match.evidence import Evidence, Name, compare, imitates, parse_name
+from soundscope.match.credits import Credit, aliases, parse_credit
+from soundscope.match.evidence import Evidence, Name, compare, imitates, nested_names, parse_name
 from soundscope.match.normalise import fold
 from soundscope.match.titles import parse_title
 from soundscope.match.versions import kinds_in_album
@@ -99,14 +99,14 @@ class _Search:
                     continue
                 self.rows_of[one].append(row)
                 self.words[row] = title.words
-                for form in title.forms:
+                for form in (*title.forms, *title.sides):
                     found.update(forms.get(form, ()))
             if found:
                 self._compare(sorted(found), row, title_text, who)
 
     def _compare(self, keys: list[int], row: int, title: str, who: str) -> None:
         track = parse_name(title, who)
-        album = self.catalogue.album_kinds(row) | (frozenset({"cover"}) if imitates(who) else frozenset())
+        album = self.catalogue.album_kinds(row) | (frozenset({"karaoke"}) if imitates(who) else frozenset())
         for key in keys:
             evidence = compare(self.names[key], track, album)
             self.pairs.add(key, row, evidence)
@@ -136,7 +136,7 @@ class _Search:
         if len(self.by_name) > FEW_NAMES:
             yield from range(len(self.catalogue.credits))
             return
-        stems = set()
+        stems: set[str] = set()
         for name in self.names:
             for text in (name.credit.words, name.title.featured):
                 stems.update(word for word in text.split() if word.isascii() and len(word) > 2)
@@ -186,8 +186,8 @@ class _Search:
             keys = sorted({key for form in (parsed.full, parsed.core) for key in wanted.get(form, ())})
             if not keys:
                 continue
-            words = parse_credit(who).words
-            close = [key for key in keys if _close_names(self.names[key].credit.words, words)]
+            credit = parse_credit(who)
+            close = [key for key in keys if _close_names(self.names[key].credit, credit)]
             close = [key for key in close if not (self.names[key].names & parse_name(title, who).names)]
             if close:
                 self._compare(close, row, title, who)
@@ -201,10 +201,8 @@ class _Search:
         return pc.is_in(main, pa.array(list(wanted), pa.string())).to_numpy(zero_copy_only=False)
 
 
-def _close_names(a: str, b: str) -> bool:
-    return max(fuzz.ratio(a, b), fuzz.token_sort_ratio(a, b)) >= FUZZY_ARTIST or (
-        min(len(a), len(b)) > 5 and fuzz.token_set_ratio(a, b) == 100.0
-    )
+def _close_names(a: Credit, b: Credit) -> bool:
+    return nested_names(a, b) or max(fuzz.ratio(a.words, b.words), fuzz.token_sort_ratio(a.words, b.words)) >= FUZZY_ARTIST
 
 
 def _spelled_aliases() -> list[str]:

@@ -19,6 +19,7 @@ _HARD = re.compile(
     r"\s*;\s*|[\s(,]+(?:featuring|feat|ft|duet with|duet|with|w/|f/|vs|versus|presents|pres|introducing|starring|co-starring|con|avec)(?:\.|\b)[:.]?\s+"
 )
 _SOFT = re.compile(r"\s*[,&+/＆、・|]\s*|\s+(?:and|und|et|y|e|og|och|x|×|or|n')\s+|\s+-\s+")
+_NICKNAME = re.compile(r"(?<=\w )[\"“][^\"”]+[\"”](?= \w)")
 _SUFFIX = re.compile(r",\s*(?=(?:jr|sr|ii|iii)\b)")
 _FILLER = re.compile(
     r"^(?:his|her|their|the)? ?(?:orchestra|orch|chorus|band|friends|co|company|others?)(?: .*)?$|^(?:his|her|their) .*$"
@@ -36,6 +37,7 @@ class Credit:
         names: every key under which somebody in it can be found: undivided names and parts.
         bag: all words of names in alphabetical order, joiners left out.
         words: the names as words, for fuzzy comparison.
+        lead_words: words of the first name; a nickname in quotation marks left out.
     """
 
     whole: str
@@ -44,6 +46,7 @@ class Credit:
     names: frozenset[str]
     bag: str
     words: str
+    lead_words: tuple[str, ...]
 
 
 @lru_cache(maxsize=1)
@@ -78,6 +81,7 @@ def parse_credit(credit: str) -> Credit:
     if "(" in text or "[" in text:
         text = re.sub(r"[()\[\]]", " ", text)
     text = _SUFFIX.sub(" ", text.strip())
+    text = _NICKNAME.sub(" ", text)
     segments = [segment for segment in _HARD.split(" " + text) if segment and segment.strip()] or [text]
     names: dict[str, None] = {}
     parts: dict[str, None] = {}
@@ -100,4 +104,5 @@ def parse_credit(credit: str) -> Credit:
         names=frozenset(names) | {_key(text)},
         bag="".join(sorted(word for name in words for word in name.split() if word not in {"the", "and"})),
         words=" ".join(words),
+        lead_words=tuple(word for word in words[0].split() if word != "the") if words else (),
     )

@@ -168,7 +168,7 @@ def numbers(text: str) -> str:
     words = text.split()
     previous, in_parts = "", False
     for i, word in enumerate(words):
-        in_parts = previous in _AFTER or (in_parts and previous in {"and", "to"} or previous.isdigit() and in_parts)
+        in_parts = previous in _AFTER or (in_parts and (previous in {"and", "to"} or previous.isdigit()))
         if word in _NUMBER_WORDS:
             words[i] = _NUMBER_WORDS[word]
         elif word in _ROMAN and (in_parts or (i > 0 and i == len(words) - 1 and word in _LAST_ROMAN)):

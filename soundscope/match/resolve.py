@@ -140,7 +140,7 @@ def rank(pairs: Pairs, names: list[Name], tracks: pd.DataFrame, dates: pd.DataFr
     odd = (duration < 45_000) | (duration > 900_000)
     table["preference"] += 0.25 * np.log(support) - 1.0 * odd - 0.4 * (np.nan_to_num(late, nan=0.0) > 0.25) + 0.003 * popularity
     table["release"] = release
-    table = table.assign(odd=odd).sort_values(
+    table = table.sort_values(
         ["key", "preference", "release", "track_id"], ascending=[True, False, True, True], ignore_index=True
     )
     table["recording"] = _recordings(table)
@@ -150,11 +150,11 @@ def rank(pairs: Pairs, names: list[Name], tracks: pd.DataFrame, dates: pd.DataFr
         .nunique()
     )
     lengths = np.array([len(name.title.core) for name in names])[table["key"]]
-    x = model.features(
-        table["evidence"].tolist(), lengths, rivals.reindex(table["key"]).to_numpy() - 1.0, table["odd"].to_numpy()
-    )
+    year = pd.DatetimeIndex(dates["first_date"].to_numpy()[table["key"]]).year.to_numpy(dtype=float)
+    others = rivals.reindex(table["key"]).to_numpy() - 1.0
+    x = model.features(table["evidence"].tolist(), lengths, others, table["duration_ms"].to_numpy(), year)
     table["score"] = model.confidence(x)
-    return table
+    return pd.concat([table, x], axis=1)
 
 
 def _column(tracks: pd.DataFrame, column: str, rows: np.ndarray) -> pd.Series:
@@ -174,7 +174,8 @@ def _support(table: pd.DataFrame) -> np.ndarray:
 def _recordings(table: pd.DataFrame) -> np.ndarray:
     """A number per recording within a key: same version relation and duration bucket around the candidate preferred most."""
     labels = np.zeros(len(table), dtype=int)
-    current, seen = -1, []
+    current = -1
+    seen: list[tuple[int, float]] = []
     for i, (key, version, duration) in enumerate(zip(table["key"], table["version"], table["duration_ms"], strict=True)):
         if key != current:
             current, seen = key, []
@@ -238,10 +239,10 @@ def method_of(evidence: Evidence) -> str:
     """Name of the rule that found a candidate."""
     if evidence.title == 3:
         return "fuzzy_title"
-    if evidence.artist == 5:
+    if evidence.artist >= 5:
         return "fuzzy_artist"
     if evidence.title == 2:
-        return "double_a_side"
+        return "part_of_title"
     if evidence.artist >= 2:
         return "artist_set"
     return "exact" if evidence.title == 0 and evidence.artist == 0 else "key"

@@ -9,12 +9,17 @@ from functools import lru_cache
 from soundscope.match.normalise import fold, title_key, words_of
 from soundscope.match.versions import read_note
 
-_BRACKET = re.compile(r"[(\[{（【［〔]([^()\[\]{}（）【】［］〔〕]*)[)\]}）】］〕]?")
+_BRACKET = re.compile(r"[(\[{（【［〔]([^()\[\]{}（）【】［］〔〕]*)(?:[)\]}）】］〕]|$)")
 _FEATURED = re.compile(r"[\s,(]+(?:feat|ft|featuring|duet with)\b[.:]?\s+(.+)$")
-_DASH = re.compile(r"\s+[-–—−~〜]+\s+|\s+[-–—]+(?=[^\s-])(?=.*(?:remaster|version|remix|live))")
-_PART_1 = re.compile(r"\bpart 1\b")
+_DASH = re.compile(r"\s+[-–—−~〜]+\s+|\s*[-–—]+(?=[^-]*\b(?:remaster|remix|live at|radio edit)\w*$)")
+_TRAILING = re.compile(
+    r"(?<=\w)[\s,]+(remix|radio edit|(?:acoustic|live|karaoke|instrumental|album|single|radio) version|remaster(?:ed)?)$"
+)
+_PART_1 = re.compile(r"(?<=.) part 1(?: (?:and )?2)?(?: (?:and )?3)?$")
+_DIGITS = re.compile(r"\d+")
 _SLASH = re.compile(r"\s*/\s*")
 _NOT_SIDES = re.compile(r"\d\s*/\s*\d|\b\w\s*/\s*\w\b")
+_STANDALONE = 6  # characters a subtitle needs to be looked up by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +31,11 @@ class Title:
         full: key of main and further text together.
         core: key of the main text alone.
         bag: key of the words in alphabetical order, so that swapped brackets agree.
-        sides: keys of the sides, for `A / B`.
+        sides: keys of what may stand for the whole: the sides of `A / B`, and longer subtitles.
         has_more: there is text besides the main one.
         kinds: version kinds named (`live`, `remix`, ...), empty for the plain recording.
         notes: the version notes themselves, as a key; two remixes differ by it.
-        numbers: number words of the text; `part 1` counts as no number, because part 1 is what is meant without one.
+        numbers: numbers in the text; `part 1` at the end is dropped everywhere, because part 1 is what is meant without a number.
         featured: names of featured artists as written, joined by `;`.
     """
 
@@ -54,57 +59,96 @@ class Title:
 @lru_cache(maxsize=65_536)
 def parse_title(title: str) -> Title:
     """Take a title apart; any text gives a title with at least one non-empty key (unless the text is blank)."""
-    text = fold(title)
-    plain = text
-    notes: list[str] = []
-    if "(" in text or "[" in text or "{" in text or not text.isascii():
-        notes = [note for note in _BRACKET.findall(text) if note.strip()]
-        plain = _BRACKET.sub(" ", text)
-        if not title_key(words_of(plain)).strip("()[]{} "):
-            plain, notes = (notes[0], notes[1:]) if notes else (text, notes)
-    featured = []
-    found = _FEATURED.search(plain)
-    if found:
-        featured.append(found.group(1).split(" - ")[0])
-        plain = plain[: found.start()] + (" - " + found.group(1).split(" - ", 1)[1] if " - " in found.group(1) else "")
-    main, *suffixes = _DASH.split(plain)
-    if not main.strip():
-        main, suffixes = plain, []
-    more: list[str] = []
-    kinds: set[str] = set()
-    versions: list[str] = []
-    for note in (*notes, *suffixes):
+    notes = _Notes()
+    kept, plain, extra = _without_brackets(fold(title), notes)
+    kept, plain = notes.cut_featured(kept), notes.cut_featured(plain)
+    # Both texts are split alike: `plain` decides what a piece is, `kept` still holds the brackets that are part of the title.
+    pieces, kept_pieces = _DASH.split(plain), _DASH.split(kept)
+    if len(pieces) != len(kept_pieces) or not pieces[0].strip():
+        pieces = kept_pieces = [kept]
+    main, rest = pieces[0], [kept_pieces[0]]
+    for piece, kept_piece in zip(pieces[1:], kept_pieces[1:], strict=True):
+        if piece.strip() and notes.read(piece):
+            rest.append(kept_piece)
+            extra.append(piece)
+    main, rest[-1] = notes.cut_trailing(main), notes.cut_trailing(rest[-1])
+    return _assemble(main, " ".join(rest), extra, notes)
+
+
+class _Notes:
+    """What the notes of one title said."""
+
+    def __init__(self) -> None:
+        self.kinds: set[str] = set()
+        self.versions: list[str] = []
+        self.featured: dict[str, None] = {}
+
+    def read(self, note: str) -> bool:
+        """Take in a note; true if it is part of the title itself."""
         what, named, rest = read_note(note)
         if what == "credit":
-            featured.append(rest)
+            self.featured[rest] = None
         elif what == "version":
-            kinds |= named
+            self.kinds |= named
             if named:
-                versions.append(rest)
-        elif rest:
-            more.append(rest)
-    return _assemble(main, more, frozenset(kinds), " ".join(sorted(versions)), ";".join(featured))
+                self.versions.append(rest)
+        return what == "text" and bool(rest)
+
+    def cut_featured(self, text: str) -> str:
+        found = _FEATURED.search(text)
+        if not found:
+            return text
+        who, dash, suffix = found.group(1).partition(" - ")
+        self.featured[who] = None
+        return text[: found.start()] + dash + suffix
+
+    def cut_trailing(self, text: str) -> str:
+        found = _TRAILING.search(text.rstrip())
+        if found:
+            self.read(found.group(1))
+            return text[: found.start()]
+        return text
 
 
-def _assemble(main: str, more: list[str], kinds: frozenset[str], versions: str, featured: str) -> Title:
-    main_words = words_of(main)
+def _without_brackets(text: str, notes: _Notes) -> tuple[str, str, list[str]]:
+    """The text with only the brackets that are part of the title, the text without any, and the former."""
+    if text.isascii() and not any(sign in text for sign in "([{"):
+        return text, text, []
+    kept = plain = text
+    extra: list[str] = []
+    for _ in range(4):  # innermost first
+        found = _BRACKET.search(plain)
+        if not found:
+            break
+        for note in _BRACKET.findall(plain):
+            if note.strip() and notes.read(note):
+                extra.append(note)
+                kept = kept.replace(note, note.replace(" - ", " "))
+            else:
+                kept = kept.replace(note, " ")
+        plain = _BRACKET.sub(" ", plain)
+    kept = re.sub(r"[()\[\]{}（）【】［］〔〕]", " ", kept)
+    return (kept, plain, extra) if re.search(r"\w", plain) else (kept, kept, [])
+
+
+def _assemble(main: str, text: str, extra: list[str], notes: _Notes) -> Title:
+    words, main_words = _PART_1.sub("", words_of(text)), _PART_1.sub("", words_of(main))
     core = title_key(main_words)
-    more_words = [words for words in map(words_of, more) if words and title_key(words) != core]
-    words = " ".join([main_words, *more_words])
     parts = words.split()
-    numbers = frozenset(word for word in _PART_1.sub("part", words).split() if any(c.isdigit() for c in word))
     sides: tuple[str, ...] = ()
     if "/" in main and not _NOT_SIDES.search(main):
         sides = tuple(key for key in (title_key(words_of(side)) for side in _SLASH.split(main)) if key)
+        sides = sides if len(sides) > 1 else ()
+    alone = tuple(key for key in (title_key(words_of(one)) for one in extra) if len(key) >= _STANDALONE and key != core)
     return Title(
         words=words,
         full=title_key(words),
         core=core,
         bag="".join(sorted(part for part in parts if part not in {"the", "a", "an"}) or parts),
-        sides=sides if len(sides) > 1 else (),
-        has_more=bool(more_words),
-        kinds=kinds,
-        notes=title_key(words_of(versions)) if versions else "",
-        numbers=numbers,
-        featured=featured,
+        sides=sides + alone,
+        has_more=words != main_words,
+        kinds=frozenset(notes.kinds),
+        notes=title_key(words_of(" ".join(sorted(notes.versions)))) if notes.versions else "",
+        numbers=frozenset(_DIGITS.findall(words)),
+        featured=";".join(notes.featured),
     )

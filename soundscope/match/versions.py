@@ -10,12 +10,12 @@ from functools import lru_cache
 
 # Kinds are tried in order and may add up; patterns see folded text. Words come in the languages of large catalogues.
 _KINDS: tuple[tuple[str, str], ...] = (
-    (
-        "cover",
-        r"karaoke|in the style of|made famous|made popular|originally (performed|recorded|by)|tribute|as performed by|backing (track|version)"
-        r"|performance track|sing[- ]?along|cover( version)?\b|lullaby|8[- ]?bit|chiptune|glee cast|"
-        r"workout (mix|remix)|piano tribute|music box|ringtone|カラオケ|オルゴール|노래방",
+(
+        "karaoke",
+        r"karaoke|in the style of|backing (track|version)|performance track|sing[- ]?along|lullaby|8[- ]?bit|chiptune|music box|ringtone|"
+        r"カラオケ|オルゴール|노래방",
     ),
+    ("cover", r"made famous|made popular|originally (performed|recorded|by)|tribute|as performed by|\bcovers?\b|glee cast|workout (mix|remix)"),
     ("speed", r"\bsped[- ]?up|speed(ed)?[- ]?up|slowed|reverb|nightcore|daycore|chopped|8d audio|hardstyle|lo-?fi|bootleg|mash-?up|jersey club|phonk"),
     (
         "live",
@@ -27,7 +27,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
     ("remix", r"\b(re-?)?mix(es)?\b|remixed|\bmixed\b|\bmix cut\b|\brmx\b|\bdub\b|\bvip\b|\brework(ed)?|\bre-?edit\b|\bflip\b|megamix|ремикс|リミックス|리믹스|ремікс"),
     ("extended", r"\bextended\b|\b12 ?(\"|''|”|inch)|\blong version|\bclub (version|edit)|\bdance version"),
     ("acoustic", r"acoustic|acustic[oa]|akustik|stripped|piano (version|solo)|solo piano|orchestra|symphonic|string (version|quartet)|campfire|アコースティック"),
-    ("instrumental", r"instrumental|off vocal|without vocals|\bkaraoke\b|インスト|inst\.?$"),
+    ("instrumental", r"instrumental|off vocal|without vocals|インスト|inst\.?$"),
     ("a cappella", r"a ?cap+el+a|vocals only"),
     ("demo", r"\bdemo\b|\bdemos\b|outtake|\btake [0-9]|rough mix|early version|alternate|alternative (version|take|mix)|first version|rehearsal|home recording"),
     ("re-recorded", r"re-?record|taylor.?s version|new (version|recording)|[a-z']+s version$|\bversion ?20[0-9]{2}\b|\b20[0-9]{2} version|neuaufnahme"),
@@ -45,7 +45,7 @@ _NEUTRAL = re.compile(
     r"remaster|remasteriz|digital(ly)? master|\bmono\b|\bstereo\b|\b(radio|single|album|original|video|main|full|short|promo|us|uk|hit|7 ?(\"|''|”|inch)) "
     r"?(edit|mix|version|ver\.?|cut|recording|album|soundtrack|cast|score|motion)|^(edit|edited|original|original mix|radio|single|version|explicit|clean|main|studio)\b"
     r"|explicit version|clean version|bonus|deluxe|anniversary|expanded|reissue|re-?release|^from |^(love )?theme (from|of|to)|^music from|soundtrack|"
-    r"^(19|20)[0-9]{2}$|^(19|20)[0-9]{2} (digital|version|mix|edit)|^digital|\bost\b|from the (film|movie|motion|album|vault|musical|original|netflix|tv|"
+    r"^(19|20)[0-9]{2}($|[ /])|^digital|\bost\b|from the (film|movie|motion|album|vault|musical|original|netflix|tv|"
     r"television|broadway|series|show)|motion picture|\bpt\.? ?version|as heard|the voice performance|american idol|featured in|theme( song)?$|version originale|radio mix|studio version|"
     r"versao original|オリジナル|주제가"
 )
@@ -85,6 +85,5 @@ def read_note(note: str) -> tuple[str, frozenset[str], str]:
 
 
 def kinds_in_album(album: str) -> frozenset[str]:
-    """Kinds that an album's (folded) name gives to all its tracks: live, cover or speed; nothing else is safe to infer."""
-    kinds = {kind for kind, pattern in _PATTERNS[:3] if pattern.search(album)}
-    return frozenset(kinds)
+    """Kinds that an album's (folded) name gives to all its tracks: karaoke, cover, speed or live; nothing else is safe to infer."""
+    return frozenset(kind for kind, pattern in _PATTERNS[:4] if pattern.search(album))
