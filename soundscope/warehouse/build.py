@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,8 +19,8 @@ from typing import Any
 
 from soundscope.errors import BadInput, CheckFailed, SoundScopeError
 from soundscope.settings import PROJECT, Settings
-from soundscope.warehouse.connect import spill_folder
 from soundscope.warehouse.following import CheckResult, Follower, Graph, ModelPlan, ModelResult
+from soundscope.warehouse.lock import writer_lock
 
 __all__ = ["BuildFailed", "BuildResult", "CheckResult", "ModelPlan", "ModelResult", "plan", "run_build"]
 
@@ -94,12 +95,16 @@ def run_build(
 
     Raises:
         BadInput: the selection or a variable is not understood; nothing was built.
+        Busy: another process is writing; nothing was built.
         BuildFailed: a model or a test failed. What depends on it was not built; every result was delivered before.
         SoundScopeError: dbt itself failed.
     """
     given = {name: value for name, value in (variables or {}).items() if value is not None}
     _check_variables(given)
-    with _dbt(settings, given) as dbt:
+    with writer_lock(settings), _dbt(settings, given) as dbt:
+        # One name for the folder of spilled data in all processes, since dbt reads the project anew when its profile changes;
+        # the lock keeps it to one process at a time.
+        shutil.rmtree(settings.paths.temp / "dbt", ignore_errors=True)
         graph = dbt.graph(select, exclude, unit_tests=with_unit_tests)
         arguments = ["build", *_selection(select, exclude), "--indirect-selection", "buildable"]
         arguments += [] if with_unit_tests else ["--exclude-resource-type", "unit_test"]
@@ -202,7 +207,7 @@ class _Dbt:
         from dbt.adapters.factory import FACTORY
 
         for adapter in list(FACTORY.adapters.values()):
-            adapter.cancel_open_connections()
+            adapter.cancel_open_connections()  # type: ignore[attr-defined]
 
     def close(self) -> None:
         """Close every connection, so that this process can open the file with its own options next."""
@@ -224,7 +229,7 @@ def _dbt(settings: Settings, variables: Mapping[str, Any] | None = None) -> Iter
         "SOUNDSCOPE_WRITER": str(settings.paths.writer),
         "SOUNDSCOPE_THREADS": str(settings.engine.threads),
         "SOUNDSCOPE_MEMORY_LIMIT": settings.engine.memory_limit,
-        "SOUNDSCOPE_TEMP": str(spill_folder(settings, "writer")),
+        "SOUNDSCOPE_TEMP": str(settings.paths.temp / "dbt"),
         "DO_NOT_TRACK": "1",
     }
     with _ONE_AT_A_TIME:

@@ -11,11 +11,21 @@
     {{ return(numeric_features() | reject('equalto', 'popularity') | list) }}
 {%- endmacro %}
 
-{# The names as rows, in a column `feature`. #}
-{% macro feature_rows(names) -%}
-    {% for name in names -%}
-    select '{{ name }}' as feature{{ ' union all ' if not loop.last }}
-    {% endfor %}
+{# The names as rows of one column. #}
+{% macro rows_of(values, column) -%}
+    {% for value in values -%}
+        select {{ "'" ~ value ~ "'" if value is string else value }} as {{ column }}{{ ' union all ' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{# A list with one item per name: `@` in the pattern stands for it. #}
+{% macro each(names, pattern) -%}
+    {% for name in names %}{{ pattern | replace('@', name) }}{{ ', ' if not loop.last }}{% endfor %}
+{%- endmacro %}
+
+{# The value of the column whose name another column holds. #}
+{% macro value_of(names, relation, chosen) -%}
+    case {{ chosen }}{% for name in names %} when '{{ name }}' then {{ relation }}.{{ name }}{% endfor %} end
 {%- endmacro %}
 
 {# Mood from valence and energy at 0.5 (the four quadrants of the circumplex model: Russell 1980). #}

@@ -23,14 +23,13 @@ window_tracks as (
 ),
 
 windows as (
-    {% for weeks in trend_windows() -%}
-    select {{ weeks }} as window_weeks{{ ' union all ' if not loop.last }}
-    {% endfor %}
+    {{ rows_of(trend_windows(), 'window_weeks') }}
 ),
 
 held as (
     select
         chart, chart_date, cadence_days,
+        {{ days_after('chart_date', -364) }} as year_ago,
         -- Dates between two holes share their first date.
         min(chart_date) over (partition by chart, trend_stretch_no) as held_from
     from dates
@@ -48,8 +47,8 @@ window_weeks as (
         on
             newest.chart = past.chart
             and newest.held_from = past.held_from
-            and past.chart_date <= newest.chart_date
-            and past.chart_date > {{ days_after('newest.chart_date', '-7 * windows.window_weeks') }}
+            and newest.chart_date >= past.chart_date
+            and {{ days_after('newest.chart_date', '-7 * windows.window_weeks') }} < past.chart_date
     where {{ changed_weeks('newest.chart_date', 53) }}
 ),
 
@@ -94,17 +93,16 @@ described as (
 -- The week nearest to 52 weeks before; the chart's weekday once moved by two days.
 years_before as (
     select later.chart, later.chart_date, earlier.chart_date as year_before
-    from dates as later
+    from held as later
     inner join dates as earlier
         on
             later.chart = earlier.chart
-            and earlier.chart_date between
-            {{ days_after('later.chart_date', -367) }} and {{ days_after('later.chart_date', -361) }}
+            and abs({{ dbt.datediff('later.year_ago', 'earlier.chart_date', 'day') }}) <= 3
     qualify
         row_number() over (
             partition by later.chart, later.chart_date
             order by
-                abs({{ dbt.datediff('earlier.chart_date', 'later.chart_date', 'day') }} - 364) asc nulls last,
+                abs({{ dbt.datediff('later.year_ago', 'earlier.chart_date', 'day') }}) asc nulls last,
                 earlier.chart_date asc nulls last
         ) = 1
 )

@@ -25,7 +25,8 @@ steps as (
         dates.*,
         settings.cadence_days,
         greatest(coalesce(settings.size, dates.lowest_rank), dates.lowest_rank) as size,
-        {{ dbt.datediff('dates.previous_date', 'dates.chart_date', 'day') }} as step_days,
+        {{ dbt.datediff('dates.previous_date', 'dates.chart_date', 'day') }}
+            as step_days,
         settings.max_step_days,
         settings.trend_step_days
     from dates

@@ -11,10 +11,10 @@ dates as (
 ),
 
 doubled as (
-    select distinct chart, title, artist
+    select chart, title, artist
     from entries
-    group by chart, chart_date, title, artist
-    having count(*) > 1
+    group by chart, title, artist
+    having count(*) > count(distinct chart_date)
 ),
 
 candidates as (

@@ -12,17 +12,13 @@ with entries as (
 ),
 
 features as (
-    {{ feature_rows(numeric_features()) }}
+    {{ rows_of(numeric_features(), 'feature') }}
 ),
 
 valued as (
     select
         entries.chart, entries.trend_stretch_no, entries.chart_date, entries.chart_points, features.feature,
-        case features.feature
-            {% for feature in numeric_features() -%}
-            when '{{ feature }}' then entries.{{ feature }}
-            {% endfor %}
-        end as feature_value
+        {{ value_of(numeric_features(), 'entries', 'features.feature') }} as feature_value
     from entries
     cross join features
 ),

@@ -20,21 +20,17 @@ dates as (
 ),
 
 windows as (
-    {% for weeks in trend_windows() -%}
-    select {{ weeks }} as window_weeks{{ ' union all ' if not loop.last }}
-    {% endfor %}
+    {{ rows_of(trend_windows(), 'window_weeks') }}
 ),
 
 feature_names as (
-    {{ feature_rows(features) }}
+    {{ rows_of(features, 'feature') }}
 ),
 
 songs as (
     select
         chart, trend_stretch_no, chart_date, recording_id,
-        {% for feature in features -%}
-        max(case when {{ feature }} is not null then 1 else 0 end) as {{ feature }}{{ ',' if not loop.last }}
-        {% endfor %}
+        {{ each(features, 'max(case when @ is not null then 1 else 0 end) as @') }}
     from entries
     group by chart, trend_stretch_no, chart_date, recording_id
 ),
@@ -51,9 +47,7 @@ stays as (
 events as (
     select
         stays.chart, stays.trend_stretch_no, windows.window_weeks, stays.chart_date as event_date,
-        {% for feature in features -%}
-        stays.{{ feature }}{{ ',' if not loop.last }}
-        {% endfor %}
+        {{ each(features, 'stays.@') }}
     from stays
     cross join windows
     union all
@@ -63,17 +57,13 @@ events as (
             coalesce(stays.next_date, {{ days_after('stays.chart_date', '7 * windows.window_weeks') }}),
             {{ days_after('stays.chart_date', '7 * windows.window_weeks') }}
         ) as event_date,
-        {% for feature in features -%}
-        -stays.{{ feature }}{{ ',' if not loop.last }}
-        {% endfor %}
+        {{ each(features, '-stays.@ as @') }}
     from stays
     cross join windows
     union all
     select
         dates.chart, dates.trend_stretch_no, windows.window_weeks, dates.chart_date as event_date,
-        {% for feature in features -%}
-        0 as {{ feature }}{{ ',' if not loop.last }}
-        {% endfor %}
+        {{ each(features, '0 as @') }}
     from dates
     cross join windows
 ),
@@ -81,9 +71,7 @@ events as (
 steps as (
     select
         chart, trend_stretch_no, window_weeks, event_date,
-        {% for feature in features -%}
-        sum({{ feature }}) as {{ feature }}{{ ',' if not loop.last }}
-        {% endfor %}
+        {{ each(features, 'sum(@) as @') }}
     from events
     group by chart, trend_stretch_no, window_weeks, event_date
 ),
@@ -91,26 +79,19 @@ steps as (
 running as (
     select
         chart, trend_stretch_no, window_weeks, event_date,
-        {% for feature in features -%}
-        sum({{ feature }}) over (
-            partition by chart, trend_stretch_no, window_weeks order by event_date asc nulls last
-            rows between unbounded preceding and current row
-        ) as {{ feature }}{{ ',' if not loop.last }}
-        {% endfor %}
+        {{ each(features, 'sum(@) over along_time as @') }}
     from steps
+    window along_time as (
+        partition by chart, trend_stretch_no, window_weeks order by event_date asc nulls last
+        rows between unbounded preceding and current row
+    )
 )
 
 select
     running.chart,
     running.window_weeks,
     feature_names.feature,
-    cast(
-        case feature_names.feature
-            {% for feature in features -%}
-            when '{{ feature }}' then running.{{ feature }}
-            {% endfor %}
-        end as bigint
-    ) as n_tracks,
+    cast({{ value_of(features, 'running', 'feature_names.feature') }} as bigint) as n_tracks,
     running.event_date as chart_date
 from running
 inner join dates

@@ -5,7 +5,7 @@ with track_features as (
 ),
 
 features as (
-    {{ feature_rows(numeric_features()) }}
+    {{ rows_of(numeric_features(), 'feature') }}
 )
 
 select
@@ -13,10 +13,6 @@ select
     track_features.genre,
     track_features.era,
     features.feature,
-    case features.feature
-        {% for feature in numeric_features() -%}
-        when '{{ feature }}' then track_features.{{ feature }}
-        {% endfor %}
-    end as feature_value
+    {{ value_of(numeric_features(), 'track_features', 'features.feature') }} as feature_value
 from track_features
 cross join features

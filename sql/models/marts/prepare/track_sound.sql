@@ -43,9 +43,7 @@ candidates as (
 
 select
     candidates.for_track_id as track_id,
-    {% for feature in features -%}
-    candidates.{{ feature }},
-    {% endfor -%}
+    {{ each(features, 'candidates.@') }},
     candidates.key,
     candidates.mode,
     candidates.time_signature,

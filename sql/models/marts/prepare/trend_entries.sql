@@ -40,9 +40,7 @@ select
     dates.trend_stretch_no,
     track_features.recording_id,
     dates.size + 1 - entries.rank as chart_points,
-    {% for feature in sound_features() -%}
-    track_features.{{ feature }},
-    {% endfor -%}
+    {{ each(sound_features(), 'track_features.@') }},
     popularity.popularity
 from entries
 inner join dates on entries.chart = dates.chart and entries.chart_date = dates.chart_date
