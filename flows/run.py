@@ -16,6 +16,7 @@ from soundscope.pipeline.run import Stopped
 from soundscope.settings import load_settings
 
 __all__ = ["main"]
+_HAND_OVER_S = 15.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with ensure_server(settings) as address:
             from flows.pipeline import pipeline
 
-            outcome = pipeline(retrain=said.retrain, rebuild=said.rebuild, force=said.force)
+            try:
+                outcome = pipeline(retrain=said.retrain, rebuild=said.rebuild, force=said.force)
+            finally:
+                _hand_over()
     except SoundScopeError as error:
         print(f"soundscope: {error}", file=sys.stderr)
         return error.exit_status
@@ -50,6 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         say(f"Done in {seconds:.0f} s: {outcome}. Ask it: soundscope sql \"select * from marts.feature_summary\"; watch: soundscope up")
     return 0
+
+
+def _hand_over() -> None:
+    """Wait until the server has this run's logs and events; otherwise they would be lost, and wait a minute for a server that is gone."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=_HAND_OVER_S, at_exit=False)
 
 
 if __name__ == "__main__":

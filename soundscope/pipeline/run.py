@@ -125,13 +125,15 @@ def sandbox_urls(settings: Settings, say: Callable[[str], None] = log.info) -> I
 
 
 def _running_sandbox(settings: Settings) -> Mapping[str, str] | None:
+    from soundscope.sandbox import SandboxServer
+
     said = settings.sandbox
     try:
         info = requests.get(f"http://127.0.0.1:{said.port}/_sandbox/", timeout=1).json()
     except (requests.RequestException, ValueError):
         return None
     same = all(info.get(name) == getattr(said, name) for name in ("tier", "seed", "tracks"))
-    return provider_urls(f"http://127.0.0.1:{said.port}") if same else None
+    return SandboxServer.urls_at(f"http://127.0.0.1:{said.port}") if same else None
 
 
 @contextmanager

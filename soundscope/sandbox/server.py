@@ -198,15 +198,20 @@ class SandboxServer:
 
     def provider_urls(self) -> dict[str, str]:
         """Base address of each emulated provider."""
+        return self.urls_at(self.url)
+
+    @staticmethod
+    def urls_at(url: str) -> dict[str, str]:
+        """Base address of each emulated provider of a sandbox that answers at `url`."""
         return {
-            "spotify": f"{self.url}/spotify/v1/",
-            "spotify_token": f"{self.url}/spotify/api/token",
-            "reccobeats": f"{self.url}/reccobeats/v1",
-            "deezer": f"{self.url}/deezer",
-            "musicbrainz": f"{self.url}/musicbrainz/ws/2",
-            "apple": f"{self.url}/apple/api/v2",
-            "billboard_hot_100": f"{self.url}/hot100",
-            "billboard_csv": f"{self.url}/billboard_csv",
+            "spotify": f"{url}/spotify/v1/",
+            "spotify_token": f"{url}/spotify/api/token",
+            "reccobeats": f"{url}/reccobeats/v1",
+            "deezer": f"{url}/deezer",
+            "musicbrainz": f"{url}/musicbrainz/ws/2",
+            "apple": f"{url}/apple/api/v2",
+            "billboard_hot_100": f"{url}/hot100",
+            "billboard_csv": f"{url}/billboard_csv",
         }
 
     def start(self) -> SandboxServer:
