@@ -26,6 +26,7 @@ from soundscope.genre.softmax import SoftmaxRegression
 
 Inputs = Literal["audio", "metadata", "context"]
 BASELINE = "softmax_regression"
+STRONGEST = "evidence_ensemble"
 # A forest's leaves hold one number per class: this many leaves in all keep a stored model near 100 MB.
 _FOREST_CELLS = 12_000_000
 
@@ -192,8 +193,12 @@ def make(
     Raises:
         BadInput: no candidate has this name.
     """
+    if name == STRONGEST:
+        from soundscope.genre.ensemble import EvidenceEnsemble
+
+        return EvidenceEnsemble(inputs, popularity, threads, seed)
     if name not in ALGORITHMS:
-        raise BadInput(f"Unknown classifier {name!r}.", next_step=f"use one of {', '.join(ALGORITHMS)}.")
+        raise BadInput(f"Unknown classifier {name!r}.", next_step=f"use one of {', '.join((*ALGORITHMS, STRONGEST))}.")
     factory, dense = ALGORITHMS[name]
     # The baseline keeps the rows it was measured on: its one temperature needs no second fit of 1,800 steps.
     return Tabular(factory(n, n_classes, threads, seed), inputs, popularity, dense, refit=name != BASELINE)

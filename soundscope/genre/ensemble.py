@@ -1,0 +1,95 @@
+"""The strongest candidate: a track's numbers together with evidence from labelled tracks of the same artist, album and words.
+
+Two ways to join them, by the number of classes: boosted trees over all columns where these are few, a weighted product of
+probabilities where a column per class and source would be too many.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from soundscope.genre import evidence
+from soundscope.genre.boosting import BoostedTrees
+from soundscope.genre.calibrate import fit_temperature, log_loss, log_probability, softmax, temper
+from soundscope.genre.candidates import Inputs, matrix
+from soundscope.genre.pool import Pool
+
+FEW_CLASSES = 30
+
+
+class EvidenceEnsemble(ClassifierMixin, BaseEstimator):
+    """Boosted trees on a track's numbers and its evidence; see `Candidate` for the interface.
+
+    Evidence for training rows is computed strictly out of fold, folds by hash of the group given to `fit`, so it is as good as the
+    evidence for a new track and no better: with artist groups the model learns to do without the artist's labels.
+
+    Args:
+        inputs: the numbers, see `candidates.matrix`.
+        popularity: whether popularity may be seen.
+        threads, seed: of the trees.
+    """
+
+    def __init__(self, inputs: Inputs = "context", popularity: bool = True, threads: int = 2, seed: int = 0) -> None:
+        self.inputs = inputs
+        self.popularity = popularity
+        self.threads = threads
+        self.seed = seed
+
+    def fit(self, frame: pd.DataFrame, label: NDArray, groups: pd.Series, held: NDArray[np.bool_]) -> EvidenceEnsemble:
+        """See `Candidate`."""
+        self.classes_, y = np.unique(label.astype(str), return_inverse=True)
+        k = len(self.classes_)
+        numbers = matrix(frame, self.inputs, self.popularity)
+        self.columns_ = [name for name in numbers if numbers[name].notna().any()]
+        X = numbers[self.columns_].to_numpy()
+        keys = evidence.keys_of(frame)
+        found = evidence.out_of_fold(keys, y, k, groups)
+        self.sources_ = evidence.fit_sources(keys, y, k)
+        if k <= FEW_CLASSES:
+            X = np.hstack([X, *found.values()])
+            found = {}
+        trees = BoostedTrees(threads=self.threads, seed=self.seed)
+        first = self._spread(trees.fit(X[~held], y[~held]), X[held])
+        rest = {name: values[held] for name, values in found.items()}
+        self.pool_ = Pool().fit(log_probability(first), rest, y[held]) if found else None
+        unseen = self._joined(first, rest)
+        self.temperature_ = fit_temperature(unseen, y[held])
+        self.held_log_loss_ = log_loss(temper(unseen, self.temperature_), y[held])
+        self.trees_ = BoostedTrees(threads=self.threads, seed=self.seed).fit(X, y)
+        return self
+
+    def predict_proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """See `Candidate`."""
+        X = self.inputs_of(frame)
+        keys = evidence.keys_of(frame) if self.pool_ is not None else {}
+        found = {name: self.sources_[name].transform(keys[name]) for name in keys}
+        return temper(self._joined(self._spread(self.trees_, X), found), self.temperature_)
+
+    def inputs_of(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """What the trees see (n, d): the numbers, and the evidence where classes are few."""
+        X = matrix(frame, self.inputs, self.popularity)[self.columns_].to_numpy()
+        if self.pool_ is not None:
+            return X
+        keys = evidence.keys_of(frame)
+        return np.hstack([X, *(self.sources_[name].transform(keys[name]) for name in keys)])
+
+    def input_names(self) -> list[str]:
+        """Names (d,) of the columns of `inputs_of`; a source's columns share its name."""
+        names = [str(name) for name in self.columns_]
+        if self.pool_ is None:
+            for name in evidence.SOURCES:
+                names += [f"labels by {name}"] * (len(self.classes_) + (evidence.kind_of(name) == "share"))
+        return names
+
+    def _joined(self, proba: NDArray[np.float64], found: dict[str, NDArray[np.float32]]) -> NDArray[np.float64]:
+        return proba if self.pool_ is None else softmax(self.pool_.logits(log_probability(proba), found))
+
+    def _spread(self, trees: BoostedTrees, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probabilities over all classes, 0 for those the trees have not met."""
+        out = np.zeros((len(X), len(self.classes_)))
+        if len(X):
+            out[:, trees.classes_] = trees.predict_proba(X)
+        return out
