@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rapidfuzz import fuzz, process
 
-from soundscope.match.credits import Credit, aliases, parse_credit
+from soundscope.match.columns import text_column
+from soundscope.match.credits import Credit, alias_spellings, parse_credit
 from soundscope.match.evidence import Evidence, Name, compare, imitates, nested_names, parse_name
-from soundscope.match.normalise import fold
+from soundscope.match.normalise import fold, words_of
 from soundscope.match.titles import parse_title
 from soundscope.match.versions import kinds_in_album
 
@@ -44,9 +45,9 @@ class Catalogue:
     """The columns of `tracks` that matching reads, as Arrow arrays (titles of a million tracks as Python strings would not fit)."""
 
     def __init__(self, tracks: pd.DataFrame) -> None:
-        self.title = _text(tracks, "title")
+        self.title = text_column(tracks, "title")
         self.credit = _credit(tracks)
-        self.album = _text(tracks, "album") if "album" in tracks else None
+        self.album = text_column(tracks, "album") if "album" in tracks else None
         encoded = self.credit.dictionary_encode()
         self.credits: pa.Array = encoded.dictionary
         self.credit_of: np.ndarray = encoded.indices.to_numpy(zero_copy_only=False)
@@ -132,21 +133,28 @@ class _Search:
             yield from zip(part.tolist(), titles, credits, strict=True)
 
     def _plausible_credits(self) -> Iterator[int]:
-        """Positions of credits worth parsing: all, or for few keys those that hold the longest word of a charted name."""
+        """Positions of credits worth parsing: all, or for few keys those that hold a word of a charted name."""
         if len(self.by_name) > FEW_NAMES:
             yield from range(len(self.catalogue.credits))
             return
-        stems: set[str] = set()
-        for name in self.names:
-            for text in (name.credit.words, name.title.featured):
-                stems.update(word for word in text.split() if word.isascii() and len(word) > 2)
         folded = fold_column(self.catalogue.credits)
-        hits = matching(folded, stems)
-        known = pc.is_in(folded, pa.array([alias for alias in _spelled_aliases()]))
-        odd = pc.invert(pc.string_is_ascii(folded))
-        short = pc.less(pc.utf8_length(folded), 4)
-        mask = pc.or_(pc.or_(hits, known), pc.or_(odd, short))
-        yield from np.flatnonzero(mask.to_numpy(zero_copy_only=False)).tolist()
+        hits = pc.match_substring_regex(folded, _any_word(self._words_of_names()))
+        # Very short names, and letters that only the full rules fold, are parsed whatever they hold.
+        odd = pc.match_substring_regex(folded, r"^.{0,3}$|[øłđðþıæœßħŋə¥×$!@*°]")
+        yield from np.flatnonzero(pc.or_(hits, odd).to_numpy(zero_copy_only=False)).tolist()
+
+    def _words_of_names(self) -> set[str]:
+        """The longest word of every single name, in all spellings."""
+        spelled = alias_spellings()
+        words: set[str] = set()
+        for name in self.names:
+            featured = parse_credit(name.title.featured).pieces if name.title.featured else ()
+            aliased = [words_of(fold(text)) for who in name.names for text in spelled.get(who, ())]
+            for piece in (*name.credit.pieces, *featured, *aliased):
+                # Digits may be spelled in words on the other side.
+                candidates = [word for word in piece.split() if not word.isdigit()] or piece.split()
+                words.add(max(candidates, key=len, default=""))
+        return words - {""}
 
     def close_titles(self) -> None:
         seen = set(zip(self.pairs.key, self.pairs.track, strict=True))
@@ -172,6 +180,7 @@ class _Search:
                 self._compare([key], row, title, who)
 
     def close_artists(self) -> None:
+        """The same title by an artist spelled otherwise."""
         wanted: dict[str, list[int]] = defaultdict(list)
         for key, name in enumerate(self.names):
             if key not in self.good:
@@ -180,7 +189,7 @@ class _Search:
                         wanted[form].append(key)
         if not wanted:
             return
-        rows = np.flatnonzero(self._rows_with_title(wanted))
+        rows = self._rows_with_title({key for keys in wanted.values() for key in keys})
         for row, title, who in self._read(rows):
             parsed = parse_title(title)
             keys = sorted({key for form in (parsed.full, parsed.core) for key in wanted.get(form, ())})
@@ -192,47 +201,55 @@ class _Search:
             if close:
                 self._compare(close, row, title, who)
 
-    def _rows_with_title(self, wanted: dict[str, list[int]]) -> np.ndarray:
-        """Rows whose title reduces to a wanted one, by a cheap vectorised reduction (main text, letters and digits only)."""
-        title = fold_column(self.catalogue.title)
-        main = pc.replace_substring_regex(title, r"^(the|a|an) ", "")
-        main = pc.replace_substring_regex(main, r"(.)( [-–] | ?\(| ?\[| feat| ft\.).*$", r"\1")
-        main = pc.replace_substring_regex(main, r"[^\p{L}\p{N}\p{M}]+", "")
-        return pc.is_in(main, pa.array(list(wanted), pa.string())).to_numpy(zero_copy_only=False)
+    def _rows_with_title(self, keys: set[int]) -> np.ndarray:
+        """Positions of tracks whose title reduces to that of a key, by the cheap reduction that whole columns can afford."""
+        wanted = _main_text(fold_column(pa.array([self.names[key].title_text for key in sorted(keys)], pa.string())))
+        wanted = pc.unique(wanted.filter(pc.not_equal(wanted, "")))
+        titles = fold_column(self.catalogue.title)
+        rows = np.arange(len(titles))
+        if len(wanted) <= FEW_NAMES:
+            begins = pc.match_substring_regex(titles, _beginning([text[:4] for text in wanted.to_pylist()]))
+            rows = np.flatnonzero(begins.to_numpy(zero_copy_only=False))
+            titles = titles.take(pa.array(rows))
+        return rows[pc.is_in(_main_text(titles), wanted).to_numpy(zero_copy_only=False)]
+
+
+def _any_word(words: set[str]) -> str:
+    plain = [re.escape(word) for word in sorted(words) if word.isascii()]
+    other = fold_column(pa.array(sorted(word for word in words if not word.isascii()), pa.string())).to_pylist()
+    patterns = ([r"\b(?:" + "|".join(plain) + r")\b"] if plain else []) + [re.escape(word) for word in other]
+    return "|".join(patterns) or r"^\x00$"
+
+
+def _beginning(starts: list[str]) -> str:
+    gap = r"[^\p{L}\p{N}]*"
+    spelled = {gap.join(re.escape(char) for char in start) for start in starts}
+    return rf"^{gap}(?:(?:the|a|an) )?{gap}(?:" + "|".join(sorted(spelled)) + ")"
+
+
+def _main_text(folded: pa.Array) -> pa.Array:
+    """Letters and digits of the text before the first bracket, dash or `feat`."""
+    text = pc.replace_substring_regex(folded, r"^(?:the|a|an) |(.)(?: [-–] | ?[(\[]| feat| ft\.).*$", r"\1")
+    return pc.replace_substring_regex(text, r"[^\p{L}\p{N}\p{M}]+", "")
 
 
 def _close_names(a: Credit, b: Credit) -> bool:
     return nested_names(a, b) or max(fuzz.ratio(a.words, b.words), fuzz.token_sort_ratio(a.words, b.words)) >= FUZZY_ARTIST
 
 
-def _spelled_aliases() -> list[str]:
-    return sorted(set(aliases()) | set(aliases().values()))
-
-
-def matching(folded: pa.Array, stems: set[str]) -> pa.Array:
-    """Which strings hold one of the words."""
-    pattern = "|".join(re.escape(stem) for stem in sorted(stems)) or r"\z\A."
-    return pc.match_substring_regex(folded, pattern)
-
-
 def fold_column(text: pa.Array) -> pa.Array:
-    """Lower case without accents, for whole columns; only strings that need it pay for Unicode."""
-    if pc.all(pc.string_is_ascii(text)).as_py():
-        return pc.ascii_lower(text)
-    lowered = pc.utf8_lower(pc.utf8_normalize(text, form="NFKD"))
-    return pc.replace_substring_regex(lowered, r"[\x{300}-\x{36f}'’]", "")
-
-
-def _text(frame: pd.DataFrame, column: str) -> pa.Array:
-    array = pa.array(frame[column], pa.string(), from_pandas=True)
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    return pc.fill_null(array, "")
+    """Lower case without accents, for whole columns; only texts that need it pay for Unicode."""
+    lowered = pc.utf8_lower(text)
+    odd = pc.invert(pc.string_is_ascii(lowered))
+    if not pc.any(odd).as_py():
+        return lowered
+    plain = pc.replace_substring_regex(pc.utf8_normalize(lowered.filter(odd), form="NFKD"), r"[\x{300}-\x{36f}’]", "")
+    return pc.replace_with_mask(lowered, odd, plain)
 
 
 def _credit(tracks: pd.DataFrame) -> pa.Array:
-    artist = _text(tracks, "artist")
+    artist = text_column(tracks, "artist")
     if "artists" not in tracks:
         return artist
-    artists = _text(tracks, "artists")
+    artists = text_column(tracks, "artists")
     return pc.if_else(pc.equal(artists, ""), artist, artists)

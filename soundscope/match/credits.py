@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,10 @@ _HARD = re.compile(
 )
 _SOFT = re.compile(r"\s*[,&+/＆、・|]\s*|\s+(?:and|und|et|y|e|og|och|x|×|or|n')\s+|\s+-\s+")
 _NICKNAME = re.compile(r"(?<=\w )[\"“][^\"”]+[\"”](?= \w)")
+_SIGNS = re.compile(r"[;,&+/＆、・|×:]|n'|w/|f/| - ")
+_JOINING_WORDS = frozenset(
+    ["featuring", "feat", "ft", "with", "vs", "versus", "duet", "presents", "pres", "introducing", "starring", "co-starring", "con", "avec", "and", "und", "et", "y", "e", "og", "och", "x", "or"]
+)
 _SUFFIX = re.compile(r",\s*(?=(?:jr|sr|ii|iii)\b)")
 _FILLER = re.compile(
     r"^(?:his|her|their|the)? ?(?:orchestra|orch|chorus|band|friends|co|company|others?)(?: .*)?$|^(?:his|her|their) .*$"
@@ -36,7 +41,7 @@ class Credit:
         parts: keys of all single names, in order.
         names: every key under which somebody in it can be found: undivided names and parts.
         bag: all words of names in alphabetical order, joiners left out.
-        words: the names as words, for fuzzy comparison.
+        pieces: the single names as words, in order.
         lead_words: words of the first name; a nickname in quotation marks left out.
     """
 
@@ -45,8 +50,13 @@ class Credit:
     parts: tuple[str, ...]
     names: frozenset[str]
     bag: str
-    words: str
+    pieces: tuple[str, ...]
     lead_words: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """All names as words, for fuzzy comparison."""
+        return " ".join(self.pieces)
 
 
 @lru_cache(maxsize=1)
@@ -69,6 +79,16 @@ def aliases() -> dict[str, str]:
     return table
 
 
+@lru_cache(maxsize=1)
+def alias_spellings() -> dict[str, tuple[str, ...]]:
+    """Key of a name -> all its spellings in `aliases.csv`."""
+    found: dict[str, list[str]] = defaultdict(list)
+    with ALIASES_FILE.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            found[_key(fold(row["name"]))] += [row["name"], row["alias"]]
+    return {key: tuple(dict.fromkeys(spellings)) for key, spellings in found.items()}
+
+
 def _key(name: str, *, use_aliases: bool = True) -> str:
     key = artist_key(words_of(name))
     return aliases().get(key, key) if use_aliases else key
@@ -81,7 +101,10 @@ def parse_credit(credit: str) -> Credit:
     if "(" in text or "[" in text:
         text = re.sub(r"[()\[\]]", " ", text)
     text = _SUFFIX.sub(" ", text.strip())
-    text = _NICKNAME.sub(" ", text)
+    text = _NICKNAME.sub(" ", text) if '"' in text or "”" in text else text
+    if _is_one_name(text):
+        key, one = _key(text), words_of(text)
+        return Credit(key, frozenset((key,)), (key,), frozenset((key,)), _bag([one]), (one,), _lead(one))
     segments = [segment for segment in _HARD.split(" " + text) if segment and segment.strip()] or [text]
     names: dict[str, None] = {}
     parts: dict[str, None] = {}
@@ -102,7 +125,20 @@ def parse_credit(credit: str) -> Credit:
         lead=frozenset(lead),
         parts=tuple(parts),
         names=frozenset(names) | {_key(text)},
-        bag="".join(sorted(word for name in words for word in name.split() if word not in {"the", "and"})),
-        words=" ".join(words),
-        lead_words=tuple(word for word in words[0].split() if word != "the") if words else (),
+        bag=_bag(words),
+        pieces=tuple(words),
+        lead_words=_lead(words[0]) if words else (),
     )
+
+
+def _is_one_name(text: str) -> bool:
+    """Whether nothing in the text could join names; most credits of a catalogue are of this kind, so it is worth asking first."""
+    return not _SIGNS.search(text) and _JOINING_WORDS.isdisjoint(text.replace(".", " ").split())
+
+
+def _bag(names: list[str]) -> str:
+    return "".join(sorted(word for name in names for word in name.split() if word not in {"the", "and"}))
+
+
+def _lead(words: str) -> tuple[str, ...]:
+    return tuple(word for word in words.split() if word != "the")

@@ -40,6 +40,7 @@ IMITATIONS = frozenset({"speed", "cover", "karaoke"})
 class Name:
     """A parsed title and credit; featured artists of the title count as credited."""
 
+    title_text: str
     title: Title
     credit: Credit
     guests: frozenset[str]
@@ -63,9 +64,9 @@ def parse_name(title: str, credit: str) -> Name:
     """Parse a title with its credit."""
     parsed, credited = parse_title(title), parse_credit(credit)
     if not parsed.featured:
-        return Name(parsed, credited, frozenset(credited.parts), credited.names)
+        return Name(title, parsed, credited, frozenset(credited.parts), credited.names)
     featured = parse_credit(parsed.featured)
-    return Name(parsed, credited, frozenset(credited.parts) | frozenset(featured.parts), credited.names | featured.names)
+    return Name(title, parsed, credited, frozenset(credited.parts) | frozenset(featured.parts), credited.names | featured.names)
 
 
 def compare(key: Name, track: Name, album_kinds: frozenset[str] = frozenset()) -> Evidence:

@@ -48,10 +48,7 @@ def fold_letters(text: str) -> str:
             if not accented:
                 kept.append(char)
             continue
-        if not char.isascii():
-            accented = unicodedata.name(char, "").startswith(_ACCENTED)
-        else:
-            accented = True
+        accented = char.isascii() or unicodedata.name(char, "").startswith(_ACCENTED)
         kept.append(char)
     return unicodedata.normalize("NFC", "".join(kept))
 
@@ -93,10 +90,7 @@ def stylised_letters(text: str) -> str:
 
 
 _MASKED = re.compile(r"[a-z]*\*+[a-z*]*")
-_MASKABLE = (
-    "fuck fucks fucked fucker fuckin fucking motherfucker motherfuckers motherfuckin motherfucking shit shitty bullshit bitch bitches "
-    "bitchin nigga niggas niggaz ass asses asshole pussy dick hoe hoes damn whore cock tits sex"
-).split()
+_MASKABLE = ["fuck", "fucks", "fucked", "fucker", "fuckin", "fucking", "motherfucker", "motherfuckers", "motherfuckin", "motherfucking", "shit", "shitty", "bullshit", "bitch", "bitches", "bitchin", "nigga", "niggas", "niggaz", "ass", "asses", "asshole", "pussy", "dick", "hoe", "hoes", "damn", "whore", "cock", "tits", "sex"]
 
 
 def _unmask(match: re.Match[str]) -> str:
@@ -152,13 +146,13 @@ def drop_punctuation(text: str) -> str:
 
 _NUMBER_WORDS = dict(
     zip(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-        "nineteen twenty thirty forty fifty sixty seventy eighty ninety".split(),
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"],
         [str(n) for n in (*range(21), 30, 40, 50, 60, 70, 80, 90)],
         strict=True,
     )
 ) | {"first": "1st", "second": "2nd", "third": "3rd"}
 _ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7", "viii": "8", "ix": "9", "x": "10"}
+_NUMERALS = frozenset(_NUMBER_WORDS) | frozenset(_ROMAN)
 _AFTER = {"part", "vol", "chapter", "number", "act"}
 _LAST_ROMAN = {"ii", "iii", "iv", "vi", "vii", "viii", "ix"}
 
@@ -166,6 +160,8 @@ _LAST_ROMAN = {"ii", "iii", "iv", "vi", "vii", "viii", "ix"}
 def numbers(text: str) -> str:
     """Number words and Roman numerals (after `part`, `vol`, ... or at the end) to digits."""
     words = text.split()
+    if _NUMERALS.isdisjoint(words):
+        return text
     previous, in_parts = "", False
     for i, word in enumerate(words):
         in_parts = previous in _AFTER or (in_parts and (previous in {"and", "to"} or previous.isdigit()))
@@ -185,7 +181,8 @@ _SYNONYMS = {
 
 def synonyms(text: str) -> str:
     """Usual short forms of one word."""
-    return " ".join(_SYNONYMS.get(word, word) for word in text.split())
+    words = text.split()
+    return text if _SYNONYMS.keys().isdisjoint(words) else " ".join(_SYNONYMS.get(word, word) for word in words)
 
 
 _ARTICLES = ("the ", "a ", "an ")

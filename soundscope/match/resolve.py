@@ -8,6 +8,7 @@ import pandas as pd
 from soundscope.errors import BadInput
 from soundscope.match import confidence as model
 from soundscope.match.candidates import Pairs, find
+from soundscope.match.columns import date_column, number_column
 from soundscope.match.decisions import apply_decisions
 from soundscope.match.evidence import ARTIST_RELATIONS, TITLE_RELATIONS, VERSION_RELATIONS, Evidence, Name, parse_name
 
@@ -115,7 +116,7 @@ def _dates(wanted: pd.DataFrame, of_key: np.ndarray, n: int) -> pd.DataFrame:
     """First and last chart date of each unique name."""
     dates = pd.DataFrame({"key": of_key})
     for column in ("first_date", "last_date"):
-        dates[column] = pd.to_datetime(wanted[column]).to_numpy() if column in wanted else np.datetime64("NaT", "ns")
+        dates[column] = date_column(wanted, column)
     return dates.groupby("key").agg(first_date=("first_date", "min"), last_date=("last_date", "max")).reindex(range(n))
 
 
@@ -128,15 +129,15 @@ def rank(pairs: Pairs, names: list[Name], tracks: pd.DataFrame, dates: pd.DataFr
     rows = np.array(pairs.track)
     table = pd.DataFrame({"key": pairs.key, "track": rows, "evidence": pairs.evidence})
     table["track_id"] = tracks["track_id"].iloc[rows].to_numpy()
-    duration = _column(tracks, "duration_ms", rows).to_numpy(dtype=float)
+    duration = number_column(tracks, "duration_ms")[rows]
     table["duration_ms"] = duration
     table["preference"] = model.preference(pairs.evidence)
     version = np.array([e.version for e in pairs.evidence])
     table["version"] = version
     support = _support(table)
-    release = pd.to_datetime(_column(tracks, "release_date", rows), errors="coerce").to_numpy()
+    release = date_column(tracks, "release_date")[rows]
     late = (release - dates["last_date"].to_numpy()[table["key"]]) / np.timedelta64(365, "D")
-    popularity = _column(tracks, "popularity", rows).fillna(0).to_numpy(dtype=float)
+    popularity = np.nan_to_num(number_column(tracks, "popularity")[rows])
     odd = (duration < 45_000) | (duration > 900_000)
     table["preference"] += 0.25 * np.log(support) - 1.0 * odd - 0.4 * (np.nan_to_num(late, nan=0.0) > 0.25) + 0.003 * popularity
     table["release"] = release
@@ -155,10 +156,6 @@ def rank(pairs: Pairs, names: list[Name], tracks: pd.DataFrame, dates: pd.DataFr
     x = model.features(table["evidence"].tolist(), lengths, others, table["duration_ms"].to_numpy(), year)
     table["score"] = model.confidence(x)
     return pd.concat([table, x], axis=1)
-
-
-def _column(tracks: pd.DataFrame, column: str, rows: np.ndarray) -> pd.Series:
-    return tracks[column].iloc[rows] if column in tracks else pd.Series(np.full(len(rows), np.nan))
 
 
 def _support(table: pd.DataFrame) -> np.ndarray:
