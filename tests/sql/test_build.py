@@ -7,8 +7,8 @@ from datetime import datetime
 
 import duckdb
 import pytest
-from conftest import Built
 from rawdb import add, connect
+from sqlworld import Built
 
 from soundscope.errors import BadInput, CheckFailed
 from soundscope.settings import Settings
@@ -50,7 +50,14 @@ def test_scores_alone_build_alone_and_leave_nothing_open(copied: Settings, capfd
             con,
             "predictions",
             [
-                {"track_id": "spotify:s00", "model_id": "m1", "genre": g, "probability": p, "rank": r, "scored_at": datetime(2024, 2, 1)}
+                {
+                    "track_id": "spotify:s00",
+                    "model_id": "m1",
+                    "genre": g,
+                    "probability": p,
+                    "rank": r,
+                    "scored_at": datetime(2024, 2, 1),
+                }
                 for g, p, r in newer
             ],
         )
@@ -64,16 +71,27 @@ def test_scores_alone_build_alone_and_leave_nothing_open(copied: Settings, capfd
     # A connection with other options would be refused if any were left.
     with duckdb.connect(str(copied.paths.writer), config={"threads": 1}) as con:
         assert con.execute("select genre, rank from ml.predictions order by rank").fetchall() == [("jazz", 1), ("pop", 2)]
-        assert con.execute("select tags from duckdb_databases() where not internal").fetchall()[0][0]["storage_version"] == "v1.5.0+"
+        assert (
+            con.execute("select tags from duckdb_databases() where not internal").fetchall()[0][0]["storage_version"] == "v1.5.0+"
+        )
 
 
 def test_failures_stop_what_depends_on_them_and_are_all_named(copied: Settings) -> None:
     with connect(copied.paths.writer) as con:
-        add(con, "popularity", [{"spotify_id": "s00", "popularity": 140.0, "observed_at": datetime(2020, 8, 1)}], provider="spotify")
+        add(
+            con,
+            "popularity",
+            [{"spotify_id": "s00", "popularity": 140.0, "observed_at": datetime(2020, 8, 1)}],
+            provider="spotify",
+        )
         con.execute("drop table raw.confusion")
     seen: dict[str, ModelResult] = {}
     with pytest.raises(CheckFailed, match=r"core\.popularity_history: popularity_history_within: 1 row") as failed:
-        run_build(copied, select=["popularity_history", "track_features", "confusion"], on_model=lambda model: seen.update({model.name: model}))
+        run_build(
+            copied,
+            select=["popularity_history", "track_features", "confusion"],
+            on_model=lambda model: seen.update({model.name: model}),
+        )
     assert isinstance(failed.value, BuildFailed)
     assert seen["core.popularity_history"].status == "failed"
     assert seen["marts.track_features"].status == "skipped"
@@ -108,7 +126,14 @@ def test_bad_requests_are_refused(built: Built, arguments: dict[str, object], wo
 
 @pytest.mark.slow
 def test_unit_tests_of_the_models_pass(copied: Settings) -> None:
-    logic = ["stg_chart_runs", "stg_chart_entries", "stg_tracks", "stg_audio_features", "stg_track_links", "stg_popularity_percentiles"]
+    logic = [
+        "stg_chart_runs",
+        "stg_chart_entries",
+        "stg_tracks",
+        "stg_audio_features",
+        "stg_track_links",
+        "stg_popularity_percentiles",
+    ]
     logic += ["stg_chart_dates", "chart_entries", "popularity_history", "tracks", "track_genres"]
     logic += ["track_features", "track_sound", "track_genre", "chart_week_sound", "chart_trends"]
     result = run_build(copied, select=logic, with_unit_tests=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 import pytest
-from conftest import Built
+from sqlworld import Built
 
 CONTRACT = {
     "core.tracks": "track_id spotify_id isrc title artist artists album release_date release_precision era duration_ms explicit recording_id",
@@ -125,9 +125,7 @@ def test_summary_and_correlation_agree_with_pandas(db: duckdb.DuckDBPyConnection
 
 
 def test_shares_are_of_entries_with_a_known_genre(db: duckdb.DuckDBPyConnection) -> None:
-    rows = db.execute(
-        "select chart_date, sum(share), sum(n_entries) from marts.genre_share group by 1 order by 1"
-    ).fetchall()
+    rows = db.execute("select chart_date, sum(share), sum(n_entries) from marts.genre_share group by 1 order by 1").fetchall()
     known = db.execute(
         "select chart_date, count(*) from core.chart_entries where title <> 'Song 11' group by 1 order by 1"
     ).fetchall()

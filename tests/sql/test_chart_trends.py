@@ -8,8 +8,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import AFTER_HOLE, CHART, FIRST, chart_rows
 from rawdb import add, connect
+from sqlworld import AFTER_HOLE, CHART, FIRST, chart_rows
 
 from soundscope.settings import Settings
 from soundscope.warehouse.build import run_build
@@ -102,5 +102,7 @@ def test_incremental_build_equals_full_refresh(copied: Settings) -> None:
     old = pd.to_datetime(full["chart_date"]).dt.date < corrected
     assert full[old].shape[0] > 0
     changed = full.merge(before, on=KEY, suffixes=("", "_before"))
-    moved = pd.to_datetime(changed.loc[~np.isclose(changed["mean"], changed["mean_before"], equal_nan=True), "chart_date"]).dt.date
+    moved = pd.to_datetime(
+        changed.loc[~np.isclose(changed["mean"], changed["mean_before"], equal_nan=True), "chart_date"]
+    ).dt.date
     assert moved.min() == corrected
