@@ -81,15 +81,20 @@ def up(json: Json = False, app_too: Annotated[bool, typer.Option("--app/--no-app
 
 
 @app.command()
-def doctor(json: Json = False) -> None:
+def doctor(
+    json: Json = False,
+    tier: Tier = None,
+    fresh: Annotated[bool, typer.Option(help="Ask again although the answers of the last day are known.")] = False,
+) -> None:
     """Ask each provider what it allows with these credentials, and look for trouble in the set-up."""
     from soundscope.output import show_table
     from soundscope.pipeline.doctor import examine
     from soundscope.pipeline.run import open_run
 
+    _use_tier(tier)
     settings = _settings()
     with open_run(settings, "doctor", providers=True, lock=False) as begun:
-        findings = examine(begun)
+        findings = examine(begun, fresh=fresh)
     show_table(["subject", "what", "state", "detail", "instead"], [tuple(vars(f).values()) for f in findings], json)
     if any(finding.state == "trouble" for finding in findings):
         raise typer.Exit(1)

@@ -33,9 +33,9 @@ TERMS = "2025-05-15"
 PROBE_ID = "11dFghVXANMlKmJXsNCbNl"
 # Development apps made since 2026 may ask for ten at most; five find the same song.
 SEARCH_LIMIT = 5
-# At DEBUG spotipy logs the bearer token and the header that holds the secret, so that level is closed for it.
-for _name in ("spotipy", "spotipy.client", "spotipy.oauth2"):
-    logging.getLogger(_name).setLevel(logging.INFO)
+# At DEBUG spotipy logs the bearer token and the header that holds the secret, and at ERROR what is expected here: it is to be silent.
+for _name in ("spotipy.client", "spotipy.oauth2"):
+    logging.getLogger(_name).disabled = True
 
 _DATE = text("$.album.release_date")
 
@@ -195,27 +195,35 @@ class Spotify:
         return 50 if kind in ("tracks", "artists") and self.capabilities.get("batch", True) else 1
 
     def probe(self) -> list[Capability]:
-        """Three calls tell what this app may do: its features, its batches, and (from the answer) popularity."""
+        """Two calls tell what this app may do: audio features, batches, and with the batch popularity.
+
+        Which of the four kinds of app it is follows from the answers. Extended apps granted later and development apps made before
+        2026-02-11 answer alike; they count as development apps, because asking too little is the smaller mistake.
+        """
         features = self._call("probe", partial(_get, path="audio-features/?ids=" + PROBE_ID))
+        if why := refusal_of_account(features):
+            return [
+                Capability("catalogue", False, why, "other providers go on; Spotify is left alone for a day"),
+                _tier(None, None),
+            ]
         batch = self._call("probe", lambda sp: sp.tracks([PROBE_ID]))
-        for reply in (features, batch):
-            if reply.status == 403 and (why := _account_refused(reply)):
-                return [Capability("catalogue", False, why, "other providers go on; Spotify is left alone for a day")]
         allowed = {"features": features.status == 200, "batch": batch.status == 200}
         return [
             Capability("catalogue", True, "search, tracks and artists answer"),
+            _tier(allowed["features"], allowed["batch"]),
             Capability(
                 "audio_features", allowed["features"],
                 "allowed" if allowed["features"] else f"refused with status {features.status}: closed to apps made since 2024-11-27",
                 "" if allowed["features"] else "features come from ReccoBeats and imported files",
             ),
             Capability(
-                "batch", allowed["batch"], "allowed" if allowed["batch"] else "refused: development app made since 2026-02-11",
+                "batch", allowed["batch"],
+                "allowed" if allowed["batch"] else f"refused with status {batch.status}: development app made since 2026-02-11",
                 "" if allowed["batch"] else "one call per track and artist, charting ones first",
             ),
             Capability(
                 "popularity", allowed["batch"], "given with tracks" if allowed["batch"] else "not given to this app",
-                "" if allowed["batch"] else "popularity stays NULL; the chart itself says what is popular",
+                "" if allowed["batch"] else "Deezer's rank is observed instead; the chart itself says what is popular",
             ),
         ]  # fmt: skip
 
@@ -354,7 +362,7 @@ class Spotify:
     def _guard(self, reply: Reply, capability: str) -> None:
         """Turn a refusal into one message for the whole run."""
         if reply.status == 403:
-            why = _account_refused(reply)
+            why = refusal_of_account(reply)
             raise Refused(
                 why or f"Spotify refuses {capability} to this app", capability="catalogue" if why else capability, status=403
             )
@@ -371,14 +379,36 @@ def _album_tracks(api: spotipy.Spotify, album: str) -> Any:
     return api.album_tracks(album, limit=50)
 
 
-def _account_refused(reply: Reply) -> str | None:
-    """The meanings of 403 that are about the account and not about one endpoint."""
+def refusal_of_account(reply: Reply) -> str | None:
+    """What a 403 says where it is about the account and not about one endpoint; None for any other answer.
+
+    The texts are those that users quote; a 403 that says none of them is the refusal of one endpoint.
+    """
+    if reply.status != 403:
+        return None
     body = reply.body.decode("utf-8", "replace").lower()
     if "premium" in body:
         return "the owner of the Spotify app has no active Premium subscription (after renewing it can take a few hours)"
-    if "not registered" in body or "allow" in body:
-        return "the user is not on the allow list of the Spotify app"
+    if "not registered" in body or "allow list" in body or "allowlist" in body:
+        return "the user is not on the allow list of the Spotify app (add them in its dashboard under User Management)"
     return None
+
+
+def _tier(features: bool | None, batch: bool | None) -> Capability:
+    """The kind of app, from what it is allowed; None is unknown."""
+    if features:
+        return Capability("tier", True, "extended, in use before 2024-11-27: everything is allowed")
+    if features is None:
+        return Capability(
+            "tier", False, "a development app: only these need their owner's Premium and an allow list", "see catalogue"
+        )
+    if batch:
+        words = "extended granted later, or development made before 2026-02-11: their answers are the same, so it cannot be told"
+        return Capability(
+            "tier", True, words, "treated as a development app: a thousand calls a day unless daily_budget says otherwise"
+        )
+    words = "development, made since 2026-02-11: single tracks, ten search results a page, about a thousand calls a day"
+    return Capability("tier", True, words, "searching is left to Deezer and MusicBrainz first")
 
 
 def _message(reply: Reply) -> str | None:
