@@ -160,7 +160,7 @@ def _softmax(n: int, n_classes: int, threads: int, seed: int) -> SoftmaxRegressi
 
 
 def _logistic(n: int, n_classes: int, threads: int, seed: int) -> LogisticRegression:
-    return LogisticRegression(C=10.0, max_iter=200)
+    return LogisticRegression(C=10.0 if n_classes <= 20 else 1.0, max_iter=300, tol=1e-3)
 
 
 def _boosted(n: int, n_classes: int, threads: int, seed: int) -> BoostedTrees:

@@ -23,25 +23,19 @@ TRACKS_SQL = f"""
 select
     f.track_id, f.title, f.artist, t.artists, t.album, t.release_date, t.explicit,
     coalesce(t.recording_id, f.track_id) as recording_id, f.feature_provider,
-    coalesce(f.train_ok, false) as train_ok, f.popularity,
+    coalesce(f.train_ok, false) as train_ok, case when f.popularity_train_ok then f.popularity end as popularity,
     {", ".join(f"f.{name}" for name in features.AUDIO)}
 from marts.track_features f
 left join core.tracks t on t.track_id = f.track_id
 where f.feature_provider is not null
 """
 
+# The label, and whether its source lets it train. A mood by rule on energy and valence is no label: a model would only learn the rule
+# back from its own inputs.
 _LABELS_SQL = {
-    "genre": "select track_id, genre as label from marts.track_features where genre is not null",
-    # A rule on energy and valence is no label: a model would only learn the rule back from its own inputs.
-    "mood": "select track_id, mood as label from marts.track_features where mood is not null and mood_source ilike 'import%'",
-    "family": """
-        with counted as (
-            select track_id, family, count(distinct source) as sources
-            from core.track_genres where family is not null group by track_id, family
-        )
-        select track_id, family as label from counted
-        qualify row_number() over (partition by track_id order by sources desc, family) = 1
-    """,
+    "genre": "select track_id, genre as label, genre_train_ok as label_ok from marts.track_features where genre is not null",
+    "family": "select track_id, family as label, genre_train_ok as label_ok from marts.track_features where family is not null",
+    "mood": "select track_id, mood as label, true as label_ok from marts.track_features where mood_source = 'imported'",
 }
 
 
@@ -81,6 +75,8 @@ class TrainingSet:
 def load_training(con: duckdb.DuckDBPyConnection, target: str = "genre", min_class_rows: int = 5) -> TrainingSet:
     """Read the trainable, labelled tracks of a built warehouse.
 
+    Licences are kept: features, popularity and labels whose source may not train are left out, and the tracks counted per provider.
+
     Args:
         con: a connection to a build or a release.
         target: genre, family or mood. A track with several genres keeps the one `marts.track_features` chose; the others count for
@@ -99,15 +95,18 @@ def load_training(con: duckdb.DuckDBPyConnection, target: str = "genre", min_cla
     trainable = tracks["train_ok"].astype(bool)
     _count(left_out, "not trainable", tracks.loc[~trainable, "feature_provider"])
     tracks = add_context(tracks[trainable].reset_index(drop=True))
-    _count(left_out, f"no {target}", tracks.loc[tracks["label"].isna(), "feature_provider"])
-    tracks = tracks[tracks["label"].notna()]
+    unlabelled = tracks["label"].isna()
+    _count(left_out, f"no {target}", tracks.loc[unlabelled, "feature_provider"])
+    forbidden = ~unlabelled & ~tracks["label_ok"].astype("boolean").fillna(False).astype(bool)
+    _count(left_out, f"{target} not trainable", tracks.loc[forbidden, "feature_provider"])
+    tracks = tracks[~unlabelled & ~forbidden]
     sizes = tracks["label"].value_counts()
     rare = tracks["label"].isin(sizes.index[sizes < min_class_rows])
     _count(left_out, f"fewer than {min_class_rows} tracks", tracks.loc[rare, "label"])
     tracks = tracks[~rare].reset_index(drop=True)
     return TrainingSet(
         target=target,
-        frame=tracks.drop(columns=["label", "train_ok", "feature_provider", "track_id", "recording_id"]),
+        frame=tracks.drop(columns=["label", "label_ok", "train_ok", "feature_provider", "track_id", "recording_id"]),
         label=tracks["label"].astype(str).to_numpy(dtype=object),
         labels=_all_labels(con, target, tracks),
         recording=tracks["recording_id"].astype(str),

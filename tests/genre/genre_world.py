@@ -58,7 +58,9 @@ def frame(n: int = 600, seed: int = 5, genres: tuple[str, ...] = GENRES, noise: 
         same = ["artist", "artists", "title", "album", "recording_id", *AUDIO]
         out.loc[row, same] = out.loc[row - 1, same].to_numpy()
     out.loc[rng.random(n) < 0.05, ["liveness", "popularity"]] = np.nan
-    return out.assign(feature_provider="import:demo", train_ok=True, licence="user-supplied")
+    return out.assign(
+        feature_provider="import:demo", train_ok=True, licence="user-supplied", genre_train_ok=True, popularity_train_ok=True
+    )
 
 
 def tables(con: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
@@ -68,8 +70,9 @@ def tables(con: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
         con.execute(f"create schema if not exists {schema}")
     con.execute(
         f"""create or replace table marts.track_features as
-        select track_id, title, artist, {", ".join(AUDIO)}, popularity, genre, 'Calm' as mood, 'rule' as mood_source, '1990s' as era,
-            feature_provider, 'import:demo' as popularity_provider, train_ok from given"""
+        select track_id, title, artist, {", ".join(AUDIO)}, popularity, genre, 'Calm' as mood, 'derived' as mood_source, '1990s' as era,
+            feature_provider, 'import:demo' as popularity_provider, train_ok,
+            'family ' || left(genre, 1) as family, genre_train_ok, popularity_train_ok from given"""
     )
     con.execute(
         """create or replace table core.tracks as
