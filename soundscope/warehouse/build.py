@@ -1,33 +1,28 @@
 """Building the tables: runs the dbt project in `sql/` in this process, for a selection, and tells what came of each model.
 
-What a table is and which tests it must pass is said in `sql/`; how a run of dbt is followed is in `following.py`. A caller
+What a table is and which tests it must pass is said in `sql/`; how dbt is started is in `dbt_session.py`, how its run is
+followed in `following.py`. A caller
 must hold no connection to the private file while `run_build` works, and none is left open afterwards.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import queue
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from soundscope.errors import BadInput, CheckFailed, SoundScopeError
-from soundscope.settings import PROJECT, Settings
+from soundscope.errors import BadInput, CheckFailed
+from soundscope.settings import Settings
+from soundscope.warehouse.dbt_session import Dbt, dbt_session, selection
 from soundscope.warehouse.following import CheckResult, Follower, Graph, ModelPlan, ModelResult
 from soundscope.warehouse.lock import writer_lock
 
 __all__ = ["BuildFailed", "BuildResult", "CheckResult", "ModelPlan", "ModelResult", "plan", "run_build"]
 
-SQL = PROJECT / "sql"
 _DONE = object()
-# dbt keeps its adapter and its flags in module globals, so one invocation at a time in a process.
-_ONE_AT_A_TIME = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -62,7 +57,7 @@ def plan(settings: Settings, select: Sequence[str] = (), exclude: Sequence[str] 
         BadInput: the selection is not understood, or fits no model.
         SoundScopeError: the project in `sql/` cannot be read.
     """
-    with _dbt(settings) as dbt:
+    with dbt_session(settings) as dbt:
         return dbt.graph(select, exclude, unit_tests=False).plan()
 
 
@@ -101,12 +96,12 @@ def run_build(
     """
     given = {name: value for name, value in (variables or {}).items() if value is not None}
     _check_variables(given)
-    with writer_lock(settings), _dbt(settings, given) as dbt:
+    with writer_lock(settings), dbt_session(settings, given) as dbt:
         # One name for the folder of spilled data in all processes, since dbt reads the project anew when its profile changes;
         # the lock keeps it to one process at a time.
         shutil.rmtree(settings.paths.temp / "dbt", ignore_errors=True)
         graph = dbt.graph(select, exclude, unit_tests=with_unit_tests)
-        arguments = ["build", *_selection(select, exclude), "--indirect-selection", "buildable"]
+        arguments = ["build", *selection(select, exclude), "--indirect-selection", "buildable"]
         arguments += [] if with_unit_tests else ["--exclude-resource-type", "unit_test"]
         arguments += ["--full-refresh"] if full_refresh or "start_week" not in given else []
         models = list(_delivered(dbt, graph, arguments, on_model))
@@ -116,7 +111,7 @@ def run_build(
 
 
 def _delivered(
-    dbt: _Dbt, graph: Graph, arguments: list[str], on_model: Callable[[ModelResult], None] | None
+    dbt: Dbt, graph: Graph, arguments: list[str], on_model: Callable[[ModelResult], None] | None
 ) -> Iterator[ModelResult]:
     """Run dbt in a thread of its own and hand out results here, so that callers are called where they called from."""
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -145,111 +140,6 @@ def _delivered(
             thread.join(0.1)
     if failure:
         raise failure[0]
-
-
-class _Dbt:
-    """dbt in this process, for one warehouse."""
-
-    def __init__(self, settings: Settings, variables: Mapping[str, Any]) -> None:
-        self.settings = settings
-        folder = settings.paths.dbt
-        self._common = [
-            "--quiet", "--log-level", "none", "--log-level-file", "info", "--no-use-colors", "--no-print",
-            "--no-send-anonymous-usage-stats", "--no-version-check", "--log-path", str(folder / "logs"),
-        ]  # fmt: skip
-        self._project = ["--project-dir", str(SQL), "--profiles-dir", str(SQL), "--target-path", str(folder / "target")]
-        self._project += ["--vars", json.dumps(dict(variables))] if variables else []
-        self._manifest: Any = None
-
-    def graph(self, select: Sequence[str], exclude: Sequence[str], *, unit_tests: bool) -> Graph:
-        """The models, seeds and tests of a selection, and what depends on what."""
-        self._manifest = self.invoke(["parse"]).result
-        kinds = ["model", "seed", "test", *(["unit_test"] if unit_tests else [])]
-        asked = [word for kind in kinds for word in ("--resource-type", kind)]
-        asked += ["--indirect-selection", "buildable", "--output", "json", "--output-keys", "unique_id"]
-        listed = self.invoke(["ls", *_selection(select, exclude), *asked]).result or []
-        ids = [json.loads(line)["unique_id"] for line in listed]
-        graph = Graph(self._manifest, ids)
-        if not graph.models:
-            words = " ".join(_selection(select, exclude))
-            raise BadInput(
-                f"No model fits {words or 'the project'}.",
-                next_step="say staging, core, marts, ml, or the name of a model; sql/README.md lists them.",
-            )
-        return graph
-
-    def invoke(self, arguments: Sequence[str], callback: Callable[[Any], None] | None = None) -> Any:
-        """Run one dbt command; failed models and tests are in its result, anything worse is raised."""
-        from dbt.cli.main import dbtRunner
-
-        runner = dbtRunner(manifest=self._manifest, callbacks=[callback] if callback else None)
-        outcome = runner.invoke([*self._common, *arguments, *self._project])
-        if outcome.exception is not None:
-            text = str(outcome.exception).strip() or type(outcome.exception).__name__
-            wrong_words = type(outcome.exception).__name__ in ("DbtUsageException", "DbtSelectorsError")
-            kind = BadInput if wrong_words else SoundScopeError
-            raise kind(f"dbt {arguments[0]} failed: {text}", next_step=_advice(text)) from outcome.exception
-        return outcome
-
-    def count_rows(self, schema: str, table: str) -> int | None:
-        """Rows of a table that was just built; None on another engine than DuckDB."""
-        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-
-        environment = DuckDBConnectionManager._ENV
-        connection = getattr(environment, "conn", None)
-        if connection is None:
-            return None
-        with connection.cursor() as cursor:
-            return int(cursor.execute(f'select count(*) from "{schema}"."{table}"').fetchall()[0][0])
-
-    def interrupt(self) -> None:
-        """Break off the statements that run now."""
-        from dbt.adapters.factory import FACTORY
-
-        for adapter in list(FACTORY.adapters.values()):
-            adapter.cancel_open_connections()  # type: ignore[attr-defined]
-
-    def close(self) -> None:
-        """Close every connection, so that this process can open the file with its own options next."""
-        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-        from dbt.adapters.factory import reset_adapters
-
-        environment = DuckDBConnectionManager._ENV
-        reset_adapters()
-        if environment is not None:
-            environment.close()
-        DuckDBConnectionManager.close_all_connections()
-
-
-@contextmanager
-def _dbt(settings: Settings, variables: Mapping[str, Any] | None = None) -> Iterator[_Dbt]:
-    """dbt with the environment its profile reads; closed and put back afterwards."""
-    settings.paths.create()
-    environment = {
-        "SOUNDSCOPE_WRITER": str(settings.paths.writer),
-        "SOUNDSCOPE_THREADS": str(settings.engine.threads),
-        "SOUNDSCOPE_MEMORY_LIMIT": settings.engine.memory_limit,
-        "SOUNDSCOPE_TEMP": str(settings.paths.temp / "dbt"),
-        "DO_NOT_TRACK": "1",
-    }
-    with _ONE_AT_A_TIME:
-        before = {name: os.environ.get(name) for name in environment}
-        os.environ.update(environment)
-        dbt = _Dbt(settings, variables or {})
-        try:
-            yield dbt
-        finally:
-            dbt.close()
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
-
-
-def _selection(select: Sequence[str], exclude: Sequence[str]) -> list[str]:
-    words = ["--select", *select] if select else []
-    return words + (["--exclude", *exclude] if exclude else [])
 
 
 def _check_variables(variables: Mapping[str, Any]) -> None:
@@ -281,9 +171,3 @@ def _raise_failures(result: BuildResult) -> None:
         next_step="the published release is untouched; correct the cause in raw data or in sql/, and run `soundscope build` again.",
         result=result,
     )
-
-
-def _advice(text: str) -> str:
-    if "Conflicting lock" in text or "different configuration" in text:
-        return "close every other connection to the private file, then run it again."
-    return f"the project is in {Path('sql')}/; `dbt debug` there says more."

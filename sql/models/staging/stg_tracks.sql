@@ -1,6 +1,6 @@
 {{ config(materialized='table') }}
 
--- A feature provider may be the only one that names a track; its rows count for the identity, after all others.
+-- A feature provider may be the only one that knows a track; its rows count for the identity, after all others.
 with tracks as (
     select * from {{ source('raw', 'tracks') }}
 ),
@@ -9,14 +9,13 @@ audio_features as (
     select * from {{ source('raw', 'audio_features') }}
 ),
 
-named_features as (
+measured as (
     select
         provider, source_id, spotify_id, isrc, title, artist, artists, cast(null as string) as artist_ids,
         cast(null as string) as album, cast(null as date) as release_date, cast(null as string) as release_precision,
         duration_ms, cast(null as boolean) as explicit, cast(null as string) as mood, cast(null as string) as era,
         fetched_at, landing_file, row_no, 2 as source_order
     from audio_features
-    where title is not null and artist is not null
 ),
 
 seen as (
@@ -25,7 +24,7 @@ seen as (
         release_precision, duration_ms, explicit, mood, era, fetched_at, landing_file, row_no, 1 as source_order
     from tracks
     union all
-    select * from named_features
+    select * from measured
 ),
 
 identified as (
