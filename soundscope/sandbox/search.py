@@ -27,6 +27,11 @@ def tokens(text: str) -> list[str]:
     return _TOKEN.findall(words.fold(text).replace("'", "").replace("\u2019", ""))
 
 
+def _tokens_with_alias(name: str) -> list[str]:
+    """Words of a name and of its romanised form: a search finds both, the answer shows the catalogue's."""
+    return tokens(name) + tokens(words.ROMANISED.get(name, ""))
+
+
 @dataclass
 class Query:
     """A parsed search: free words and named fields."""
@@ -88,18 +93,19 @@ class TextIndex:
         self._odd: dict[str, list[int]] = defaultdict(list)
         odd = np.isin(songs.template, [words.NATIVE_TEMPLATE, words.NUMBER_TEMPLATE])
         for song in np.flatnonzero(odd):
-            for token in tokens(w.names.base_title(int(song))):
+            for token in set(_tokens_with_alias(w.names.base_title(int(song)))):
                 self._odd[token].append(int(song))
         self._artists: dict[str, list[int]] = defaultdict(list)
         for artist in range(len(w.artists.fame)):
-            for token in set(tokens(w.names.artist(artist))):
+            for token in set(_tokens_with_alias(w.names.artist(artist))):
                 self._artists[token].append(artist)
         self._size = len(songs.day)
 
     def _song_tokens(self, song: int) -> tuple[frozenset[str], frozenset[str]]:
         names = self.world.names
-        acts = " ".join(names.artist(a) for a in names.song_artists(song))
-        return frozenset(tokens(names.song(song))), frozenset(tokens(acts))
+        acts = [t for a in names.song_artists(song) for t in _tokens_with_alias(names.artist(a))]
+        title = tokens(names.song(song)) + _tokens_with_alias(names.base_title(song))
+        return frozenset(title), frozenset(acts)
 
     def _title_hits(self, token: str) -> Ints:
         parts = [np.array(self._odd.get(token, []), dtype=np.int64)]

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from soundscope.errors import BadInput
-from soundscope.sandbox import World, draws, figures, ids, sound, spelling
+from soundscope.sandbox import World, draws, figures, ids, sound, spelling, words
 from soundscope.sandbox import charts as ch
+from soundscope.sandbox.search import TextIndex, parse_query
 
 TODAY = dt.date(2026, 11, 22)
 
@@ -153,6 +154,18 @@ def test_chart_spellings_differ_from_catalogue_spellings(world):
     assert any("***" in title for title, _ in rows)
     assert any("/" in title for title, _ in rows)
     assert any(c in "éüöóñç" for a in range(len(world.artists.fame)) for c in world.names.artist(a))
+
+
+def test_search_knows_the_romanised_form_of_a_name_in_another_script(world):
+    index = TextIndex(world)
+    song = next(
+        s
+        for s in range(len(world.songs.day))
+        if world.names.artist(int(world.songs.artist[s])) in words.ROMANISED and world.tracks_of_song(s)
+    )
+    act = words.ROMANISED[world.names.artist(int(world.songs.artist[song]))]
+    found = index.find(parse_query(f'track:"{world.names.base_title(song)}" artist:"{act}"'))
+    assert set(found) & set(world.tracks_of_song(song))
 
 
 def test_the_catalogue_is_as_large_as_asked_and_has_the_traps(world):
