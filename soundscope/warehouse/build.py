@@ -81,7 +81,8 @@ def run_build(
         select: layers (`staging`, `core`, `marts`, `ml`), models, or anything dbt's `--select` takes; nothing means all.
         exclude: the same, left out.
         full_refresh: rebuild weekly models whole although there is a `start_week`.
-        variables: variables of the project: `start_week`, the first chart date that changed (YYYY-MM-DD).
+        variables: variables of the project: `start_week`, the first chart date that changed (YYYY-MM-DD). It is for new or corrected
+            weeks alone: new features or links change weeks of any date.
         on_model: called in this thread with each model once it and its tests are done.
         with_unit_tests: run the models' unit tests too; the models they read must have been built before.
 

@@ -41,7 +41,6 @@ newest_popularity as (
 merged as (
     select
         track_id,
-        {{ first_known('spotify_id') }} as spotify_id,
         {{ first_known('isrc') }} as isrc,
         {{ first_known('title') }} as title,
         {{ first_known('artist') }} as artist,
