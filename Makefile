@@ -38,7 +38,7 @@ test-full: $(STAMP) ## everything else: slow tests, real data, browser, PostgreS
 lint: $(STAMP) ## ruff, sqlfluff, mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/sqlfluff lint --disable-progress-bar sql/models sql/tests
+	@cd sql && SOUNDSCOPE_WRITER=:memory: ../$(BIN)/sqlfluff lint --disable-progress-bar models tests
 	@$(BIN)/mypy
 
 format: $(STAMP) ## let ruff and sqlfluff put things in shape

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 from prefect.futures import PrefectFuture, wait
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.active import active_run, say
+from flows.tasks import submit, threads
 from soundscope.errors import CheckFailed
 from soundscope.pipeline import steps
 from soundscope.pipeline.run import Run
@@ -19,9 +19,11 @@ from soundscope.warehouse.build import ModelPlan, ModelResult, plan
 
 STAGING = ("staging",)
 SCORES = ("ml",)
+# A task of a model waits in a thread of its own until dbt is done with it, so there are more threads than models.
+_TASKS_AT_ONCE = 100
 
 
-@flow(name="build", flow_run_name="build the tables", task_runner=ThreadPoolTaskRunner(max_workers=80), log_prints=True)
+@flow(name="build", flow_run_name="build the tables", task_runner=threads(_TASKS_AT_ONCE), log_prints=True)
 def build(full: bool = False) -> dict[str, int]:
     """Build staging, match chart entries to tracks, build core, marts and ml in the private warehouse, with every test.
 
@@ -38,13 +40,12 @@ def build(full: bool = False) -> dict[str, int]:
 
 
 def _match(run: Run, after: Sequence[PrefectFuture[Any]]) -> PrefectFuture[Any]:
-    @task(name="match", task_run_name="match chart entries to tracks", cache_policy=NO_CACHE)
-    def match() -> dict[str, int]:
+    def work() -> dict[str, int]:
         counts = steps.match_step(run)
         say("match: " + ", ".join(f"{n:,} {status}" for status, n in counts.items()))
         return counts
 
-    future = match.submit(wait_for=list(after))
+    future = submit("match", "match chart entries to tracks", work, after=after)
     future.result()
     return future
 
@@ -68,7 +69,9 @@ def build_models(
     futures: dict[str, PrefectFuture[ModelResult]] = {}
     for model in models:
         parents = [futures[name] for name in model.parents if name in futures]
-        futures[model.name] = _model_task(board, model).submit(wait_for=[*(parents or after)])
+        futures[model.name] = submit(
+            "sql-model", f"sql {model.name}", partial(board.wait_for, model.name), after=parents or after, tags=["sql"]
+        )
     thread.start()
     thread.join()
     wait(list(futures.values()))
@@ -78,14 +81,6 @@ def build_models(
     passed = sum(future.result().tests_passed for future in futures.values())
     say(f"built {len(models)} tables; {passed} checks passed, {warned} warn")
     return list(futures.values())
-
-
-def _model_task(board: _Board, model: ModelPlan) -> Any:
-    @task(name="sql-model", task_run_name=f"sql {model.name}", tags=["sql"], cache_policy=NO_CACHE)
-    def sql_model() -> ModelResult:
-        return board.wait_for(model.name)
-
-    return sql_model
 
 
 class _Board:

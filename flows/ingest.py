@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 from prefect.futures import PrefectFuture, wait
 from prefect.runtime import flow_run
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.active import active_run, say
 from flows.dashboard import progress
+from flows.tasks import submit, threads
 from soundscope.ingest.fetch import FetchResult
 from soundscope.ingest.plan import Batch
 from soundscope.pipeline import steps
@@ -28,13 +27,7 @@ def _name() -> str:
     return "ingest " + (", ".join(kinds) if len(kinds) < len(ALL_KINDS) else "everything new")
 
 
-@flow(
-    name="ingest",
-    flow_run_name=_name,
-    task_runner=ThreadPoolTaskRunner(max_workers=_AT_ONCE),
-    log_prints=True,
-    validate_parameters=True,
-)
+@flow(name="ingest", flow_run_name=_name, task_runner=threads(_AT_ONCE), log_prints=True)
 def ingest(kinds: list[Kind] | None = None) -> dict[str, int]:
     """Fetch what is new and load it into the private warehouse; the next build brings it into a release.
 
@@ -42,9 +35,10 @@ def ingest(kinds: list[Kind] | None = None) -> dict[str, int]:
         kinds: what to ask for, in this order; everything if left out.
     """
     with active_run("ingest " + " ".join(kinds or ()), providers=True) as run:
-        loaded: PrefectFuture | None = _probe(run)
+        before: PrefectFuture[Any] = submit("probe", "ask providers what they allow", lambda: _probe(run))
+        before.result()
         for kind in kinds or ALL_KINDS:
-            loaded = _ingest_kind(run, kind, loaded)
+            before = _ingest_kind(run, kind, before)
         rows: dict[str, int] = {}
         for result in run.facts.get("loaded", []):
             for table, n in result.rows.items():
@@ -53,68 +47,42 @@ def ingest(kinds: list[Kind] | None = None) -> dict[str, int]:
         return rows
 
 
-def _probe(run: Run) -> PrefectFuture:
-    @task(name="probe", task_run_name="ask providers what they allow", cache_policy=NO_CACHE)
-    def probe() -> None:
-        for name, capabilities in steps.probe_step(run).items():
-            for found in capabilities:
-                if not found.is_allowed:
-                    say(f"{name}: {found.capability} - {found.reason}; {found.instead}")
-        for disabled in run.session.disabled:
-            say(f"{disabled.name} is not asked: {disabled.reason}")
-
-    future = probe.submit()
-    future.result()
-    return future
+def _probe(run: Run) -> None:
+    for name, capabilities in steps.probe_step(run).items():
+        for found in capabilities:
+            if not found.is_allowed:
+                say(f"{name}: {found.capability}: {found.reason}; {found.instead}")
+    for disabled in run.session.disabled:
+        say(f"{disabled.name} is not asked: {disabled.reason}")
 
 
-def _ingest_kind(run: Run, kind: Kind, after: PrefectFuture | None) -> PrefectFuture | None:
+def _ingest_kind(run: Run, kind: Kind, before: PrefectFuture[Any]) -> PrefectFuture[Any]:
     """Plan, fetch and load one kind until nothing more is wanted; what one fetch brings may make more wanted."""
     while True:
-        planned = _plan(run, kind, after)
-        batches: list[Batch] = planned.result()
+        planned = submit("plan", f"plan {kind}", lambda: steps.plan_step(run, kind), after=[before])
+        batches = planned.result()
         if not batches:
             return planned
         say(f"{kind}: asking for {sum(len(batch.units) for batch in batches):,} in {len(batches)} batches")
         fetched = [_fetch(run, batch, planned) for batch in batches]
         wait(fetched)
-        results: list[FetchResult] = [future.result() for future in fetched]
-        for message in dict.fromkeys(result.message for result in results if result.message):
+        for message in dict.fromkeys(message for future in fetched if (message := future.result().message)):
             say(f"{kind}: {message}")
-        after = _load(run, kind, fetched)
+        before = submit("load", f"load {kind}", lambda: _load(run, kind), after=fetched)
+        before.result()
 
 
-# The tasks are closures: the dashboard shows their names, and none of what they work on.
-
-
-def _plan(run: Run, kind: Kind, after: PrefectFuture | None) -> PrefectFuture:
-    @task(name="plan", task_run_name=f"plan {kind}", cache_policy=NO_CACHE)
-    def plan() -> list[Batch]:
-        return steps.plan_step(run, kind)
-
-    future = plan.submit(wait_for=[after] if after else None)
-    future.result()
-    return future
-
-
-def _load(run: Run, kind: Kind, fetched: list[PrefectFuture]) -> PrefectFuture:
-    @task(name="load", task_run_name=f"load {kind}", cache_policy=NO_CACHE)
-    def load() -> dict[str, int]:
-        result = steps.load_step(run)
-        if result.quarantined:
-            say(f"{kind}: {result.quarantined:,} values or rows went to quarantine")
-        return result.rows
-
-    future = load.submit(wait_for=fetched)
-    rows = future.result()
-    say(f"{kind}: loaded " + (", ".join(f"{n:,} {table}" for table, n in rows.items()) or "no rows"))
-    return future
-
-
-def _fetch(run: Run, batch: Batch, planned: PrefectFuture) -> PrefectFuture:
-    @task(name="fetch", task_run_name=f"fetch {batch.name}", tags=[batch.provider], cache_policy=NO_CACHE)
-    def fetch() -> FetchResult:
+def _fetch(run: Run, batch: Batch, planned: PrefectFuture[Any]) -> PrefectFuture[FetchResult]:
+    def work() -> FetchResult:
         bar = progress(f"fetch-{batch.provider}-{batch.kind}", len(batch.units), f"{batch.name}: units settled")
         return steps.fetch_step(run, batch, lambda done, total: bar.advance(done - bar.done))
 
-    return fetch.submit(wait_for=[planned])
+    return submit("fetch", f"fetch {batch.name}", work, after=[planned], tags=[batch.provider])
+
+
+def _load(run: Run, kind: Kind) -> dict[str, int]:
+    result = steps.load_step(run)
+    say(f"{kind}: loaded " + (", ".join(f"{n:,} {table}" for table, n in result.rows.items()) or "no rows"))
+    if result.quarantined:
+        say(f"{kind}: {result.quarantined:,} values or rows went to quarantine")
+    return result.rows

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 
 from flows.active import active_run, say
 from flows.build import build
 from flows.dashboard import report, row_counts
 from flows.ingest import ingest
 from flows.score import score
+from flows.tasks import submit
 from flows.train import train
 from soundscope.ingest.ledger import utcnow
 from soundscope.pipeline import steps
@@ -56,11 +56,7 @@ def pipeline(retrain: bool = False, rebuild: bool = False, force: bool = False) 
 
 
 def _publish(run: Run, fingerprint: str, force: bool) -> Release:
-    @task(name="publish", task_run_name="check and publish", cache_policy=NO_CACHE)
-    def publish() -> Release:
-        return steps.publish_step(run, fingerprint, force=force)
-
-    release: Release = publish.submit().result()
+    release = submit("publish", "check and publish", lambda: steps.publish_step(run, fingerprint, force=force)).result()
     say(f"published {release.release_id}: {sum(release.rows.values()):,} rows in {len(release.rows)} tables")
     return release
 

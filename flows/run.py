@@ -52,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if said.json:
         print(json.dumps(result))
     else:
-        say(f"Done in {seconds:.0f} s: {outcome}. Ask it: soundscope sql \"select * from marts.feature_summary\"; watch: soundscope up")
+        say(
+            f'Done in {seconds:.0f} s: {outcome}. Ask it: soundscope sql "select * from marts.feature_summary"; watch: soundscope up'
+        )
     return 0
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 
 from flows.active import active_run, say
 from flows.build import SCORES, build_models
+from flows.tasks import submit
 from soundscope.pipeline import steps
 
 
@@ -15,7 +15,6 @@ def score() -> int:
     """Score with the champion and build the tables that depend on scores; returns how many tracks were scored."""
     with active_run("score") as run:
 
-        @task(name="score", task_run_name="score new and changed tracks", cache_policy=NO_CACHE)
         def predict() -> int:
             if run.release_id is None:
                 steps.begin_release(run)
@@ -23,7 +22,7 @@ def score() -> int:
             say(f"score: {n:,} tracks")
             return n
 
-        future = predict.submit()
+        future = submit("score", "score new and changed tracks", predict)
         n = future.result()
         build_models(run, select=SCORES, after=[future])
         run.facts.setdefault("message", f"scored {n:,} tracks")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 
 from flows.active import active_run, say
 from flows.dashboard import report
+from flows.tasks import submit
 from soundscope.pipeline import steps
 
 
@@ -19,7 +19,6 @@ def train() -> str:
     """
     with active_run("train") as run:
 
-        @task(name="train", task_run_name="train and compare", cache_policy=NO_CACHE)
         def fit() -> str:
             if run.release_id is None:
                 steps.begin_release(run)
@@ -28,6 +27,6 @@ def train() -> str:
             say(f"train: {outcome['verdict']}")
             return str(outcome["verdict"])
 
-        verdict = fit.submit().result()
+        verdict = submit("train", "train and compare", fit).result()
         run.facts.setdefault("message", f"trained: {verdict}")
         return verdict

@@ -28,7 +28,9 @@ match_app = typer.Typer(help="Which track a chart entry means: how many are matc
 app.add_typer(match_app, name="match")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-Tier = Annotated[str | None, typer.Option(help="Sandbox only: what Spotify allows: extended, extended-new, development-old, development.")]
+Tier = Annotated[
+    str | None, typer.Option(help="Sandbox only: what Spotify allows: extended, extended-new, development-old, development.")
+]
 Kind = Annotated[str, typer.Argument(help="charts, tracks, features, genres, popularity, or all.")]
 TIERS = ("extended", "extended-new", "development-old", "development")
 
@@ -75,7 +77,9 @@ def run(
 
 
 @app.command()
-def up(json: Json = False, app_too: Annotated[bool, typer.Option("--app/--no-app", help="Start the app as well.")] = True) -> None:
+def up(
+    json: Json = False, app_too: Annotated[bool, typer.Option("--app/--no-app", help="Start the app as well.")] = True
+) -> None:
     """Start server, dashboard, schedules and app together; Ctrl-C stops them all."""
     _become("flows.up", [*(["--json"] if json else []), *([] if app_too else ["--no-app"])])
 
@@ -121,7 +125,10 @@ def sandbox(
         from soundscope.sandbox import serve_forever
 
         s = _settings().sandbox
-        serve_forever(port=s.port, tier=s.tier, seed=s.seed, tracks=s.tracks, time_scale=s.time_scale)
+        serve_forever(
+            port=s.port, tier=s.tier, seed=s.seed, tracks=s.tracks, time_scale=s.time_scale,
+            on_ready=lambda server: print(f"the sandbox answers at {server.url}; Ctrl-C ends it", flush=True),
+        )  # fmt: skip
 
 
 @sandbox_app.command("truth")
@@ -188,7 +195,11 @@ def import_(
     if not result.is_new:
         print(f"{result.dataset}: these bytes are imported already; nothing to do.")
         return
-    print(f"{result.dataset}: " + ", ".join(f"{n:,} {table}" for table, n in loaded.rows.items()) + f"; {loaded.quarantined:,} to quarantine")
+    print(
+        f"{result.dataset}: "
+        + ", ".join(f"{n:,} {table}" for table, n in loaded.rows.items())
+        + f"; {loaded.quarantined:,} to quarantine"
+    )
     print("read as: " + ", ".join(f"{column} = {field}" for field, column in result.mapping.items()))
     print("Next: soundscope run (or build and publish).")
 
@@ -223,13 +234,17 @@ def replay(json: Json = False) -> None:
 
 
 @app.command()
-def build(full: Annotated[bool, typer.Option(help="Rebuild tables that are otherwise brought forward week by week.")] = False) -> None:
+def build(
+    full: Annotated[bool, typer.Option(help="Rebuild tables that are otherwise brought forward week by week.")] = False,
+) -> None:
     """Build all tables from the raw ones, with matching and every check, in the private warehouse; `publish` shows them."""
     from soundscope.pipeline import steps
     from soundscope.pipeline.run import open_run
 
     with open_run(_settings(), "build") as begun:
-        models = steps.build_all(begun, lambda result: _say(f"{result.name}: {result.status}, {result.rows or 0:,} rows"), full=full)
+        models = steps.build_all(
+            begun, lambda result: _say(f"{result.name}: {result.status}, {result.rows or 0:,} rows"), full=full
+        )
         begun.facts["message"] = f"built {models} tables"
     print(f"Built {models} tables. Next: soundscope train, soundscope score, soundscope publish.")
 
@@ -276,7 +291,11 @@ def score(json: Json = False) -> None:
     if json:
         show_json({"scored": scored})
         return
-    print(f"{scored:,} tracks scored." if scored else "No track is new or changed, or there is no champion (see `soundscope models`).")
+    print(
+        f"{scored:,} tracks scored."
+        if scored
+        else "No track is new or changed, or there is no champion (see `soundscope models`)."
+    )
 
 
 @app.command()
@@ -321,7 +340,9 @@ def releases(json: Json = False) -> None:
 
 
 @app.command()
-def rollback(release_id: Annotated[str | None, typer.Argument(help="The release to return to; the one before, if left out.")] = None) -> None:
+def rollback(
+    release_id: Annotated[str | None, typer.Argument(help="The release to return to; the one before, if left out.")] = None,
+) -> None:
     """Return to an earlier release; the next run publishes over it."""
     from soundscope.warehouse.releases import rollback as do_rollback
 
@@ -341,7 +362,14 @@ def runs(json: Json = False, last: Annotated[int, typer.Option(help="How many.")
     ledger.close_dead_runs()
     frame = ledger_table(ledger, t.runs).frame.sort_values("started_at", ascending=False).head(last)
     columns = ["run_id", "command", "status", "started_at", "ended_at", "message"]
-    show_table(columns, [tuple(None if value is None or value != value else value for value in row) for row in frame[columns].itertuples(index=False)], json)
+    show_table(
+        columns,
+        [
+            tuple(None if value is None or value != value else value for value in row)
+            for row in frame[columns].itertuples(index=False)
+        ],
+        json,
+    )
     ledger.close()
 
 
@@ -365,7 +393,9 @@ def shell(context: typer.Context) -> None:
 
 
 @app.command()
-def describe(table: Annotated[str, typer.Argument(help="As marts.track_features, or track_features.")], json: Json = False) -> None:
+def describe(
+    table: Annotated[str, typer.Argument(help="As marts.track_features, or track_features.")], json: Json = False
+) -> None:
     """What a table holds: every column with its type and meaning."""
     from soundscope.output import show_table
     from soundscope.warehouse.shell import describe as rows_of
@@ -378,16 +408,21 @@ def describe(table: Annotated[str, typer.Argument(help="As marts.track_features,
 
 
 @app.command()
-def profile() -> None:
+def profile(json: Json = False) -> None:
     """An overview of the published tracks: the ten features, categories, means by genre and era, correlations."""
     from contextlib import closing
 
+    from soundscope.output import show_json, show_rich
     from soundscope.profile import profile as make_profile
     from soundscope.profile import render
     from soundscope.warehouse.connect import open_release
 
     with closing(open_release(_settings())) as con:
-        print(render(make_profile(con)))
+        overview = make_profile(con)
+    if json:
+        show_json(overview.as_dict())
+        return
+    show_rich(render(overview))
 
 
 @app.command()

@@ -32,7 +32,10 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], as_json: b
     shown = [[_cell(value) for value in row] for row in rows[:_ROWS_SHOWN]]
     widths = [max([_width(name), *(_width(row[i]) for row in shown)]) for i, name in enumerate(columns)]
     wide = shutil.get_terminal_size((160, 40)).columns if sys.stdout.isatty() else 10_000
-    numeric = [all(isinstance(row[i], int | float | Decimal) or row[i] is None for row in rows[:_ROWS_SHOWN]) for i in range(len(columns))]
+    numeric = [
+        all(isinstance(row[i], int | float | Decimal) or row[i] is None for row in rows[:_ROWS_SHOWN])
+        for i in range(len(columns))
+    ]
     for line in (list(columns), ["-" * width for width in widths], *shown):
         cells = [_pad(cell, width, right) for cell, width, right in zip(line, widths, numeric, strict=True)]
         print("  ".join(cells).rstrip()[:wide])
@@ -43,6 +46,13 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], as_json: b
 def show_json(value: Any) -> None:
     """Print one JSON document."""
     print(json.dumps(value, ensure_ascii=False, default=_plain))
+
+
+def show_rich(what: Any) -> None:
+    """Print what rich can draw; wide enough for its tables where the output is no terminal."""
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False).print(what)
 
 
 def clean(text: str) -> str:

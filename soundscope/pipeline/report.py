@@ -27,7 +27,9 @@ def _headline(run: Run, release: Release | None) -> str:
     synthetic = "All data is **synthetic** (profile sandbox). " if run.settings.profile == "sandbox" else ""
     if release is None:
         return synthetic + "Nothing was new; the current release stays."
-    return f"{synthetic}Published release `{release.release_id}`: {sum(release.rows.values()):,} rows in {len(release.rows)} tables."
+    return (
+        f"{synthetic}Published release `{release.release_id}`: {sum(release.rows.values()):,} rows in {len(release.rows)} tables."
+    )
 
 
 def _fetched(run: Run) -> list[str]:
@@ -40,13 +42,21 @@ def _fetched(run: Run) -> list[str]:
         grouped.setdefault((result.provider, result.kind), Counter()).update(result.outcomes)
     for (provider, kind), n in sorted(grouped.items()):
         waiting = n["rate_limited"] + n["quota"]
-        table.append(f"| {provider} | {kind} | {n['ok']:,} | {n['absent']:,} | {waiting:,} | {n['forbidden']:,} | {n['error']:,} |")
+        table.append(
+            f"| {provider} | {kind} | {n['ok']:,} | {n['absent']:,} | {waiting:,} | {n['forbidden']:,} | {n['error']:,} |"
+        )
     lines = ["## Providers", "\n".join(table)]
     notes = {(result.message, result.retry_at) for result in results if result.message}
-    lines += [f"- {message}" + (f" (again from {retry_at:%Y-%m-%d %H:%M} UTC)" if retry_at else "") for message, retry_at in sorted(notes, key=str)]
+    lines += [
+        f"- {message}" + (f" (again from {retry_at:%Y-%m-%d %H:%M} UTC)" if retry_at else "")
+        for message, retry_at in sorted(notes, key=str)
+    ]
     budget = request_budget(run.settings, run.ledger, run.urls).frame
     limited = budget[budget["budget"].notna()]
-    lines += [f"- {row.provider}: {row.used:,} of {row.budget:,.0f} calls used in the last {row.window_hours:g} h" for row in limited.itertuples()]
+    lines += [
+        f"- {row.provider}: {row.used:,} of {row.budget:,.0f} calls used in the last {row.window_hours:g} h"
+        for row in limited.itertuples()
+    ]
     return lines
 
 
@@ -61,7 +71,8 @@ def _refused(run: Run) -> list[str]:
 
 def _loaded(run: Run) -> list[str]:
     rows: Counter[str] = Counter()
-    quarantined, damaged = 0, {}
+    quarantined = 0
+    damaged: dict[str, str] = {}
     for result in run.facts.get("loaded", []):
         rows.update(result.rows)
         quarantined += result.quarantined
@@ -77,8 +88,17 @@ def _models(run: Run) -> list[str]:
     if matched := run.facts.get("matched"):
         parts += ["## Chart entries and tracks", ", ".join(f"{n:,} {status}" for status, n in sorted(matched.items()))]
     if models := run.facts.get("models"):
-        warn = [f"- {check.model}: {check.check} - {check.message}" for model in models for check in model.checks if check.status == "warn"]
-        parts += ["## Tables", f"{len(models)} built, {sum(m.tests_passed for m in models)} checks passed, {len(warn)} warn", "\n".join(warn)]
+        warn = [
+            f"- {check.model}: {check.check} - {check.message}"
+            for model in models
+            for check in model.checks
+            if check.status == "warn"
+        ]
+        parts += [
+            "## Tables",
+            f"{len(models)} built, {sum(m.tests_passed for m in models)} checks passed, {len(warn)} warn",
+            "\n".join(warn),
+        ]
     if trained := run.facts.get("trained"):
         parts += ["## Model", f"{trained['verdict']}", str(trained["report"])]
     if "scored" in run.facts:
