@@ -24,7 +24,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
 from scipy.optimize import minimize
 
 from soundscope.match import confidence, match_keys
@@ -76,6 +75,28 @@ def load(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         }
     )
     return keys, tracks, load_truth(folder, keys, tracks)
+
+
+def load_dated(folder: Path) -> pd.DataFrame:
+    """A second, smaller catalogue that has albums, release dates and popularity."""
+    raw = (
+        pd.read_csv(folder / "spotify_songs.csv.gz")
+        .drop_duplicates("track_id")
+        .dropna(subset=["track_name"])
+        .reset_index(drop=True)
+    )
+    return pd.DataFrame(
+        {
+            "track_id": "spotify:" + raw["track_id"],
+            "title": raw["track_name"],
+            "artist": raw["track_artist"],
+            "artists": raw["track_artist"],
+            "album": raw["track_album_name"],
+            "release_date": raw["track_album_release_date"].astype("str"),
+            "duration_ms": raw["duration_ms"],
+            "popularity": raw["track_popularity"],
+        }
+    )
 
 
 def load_truth(folder: Path, keys: pd.DataFrame, tracks: pd.DataFrame) -> pd.DataFrame:
@@ -189,16 +210,9 @@ def report(links: pd.DataFrame, tracks: pd.DataFrame, truth: pd.DataFrame, keys:
     return frame
 
 
-def fit(keys: pd.DataFrame, tracks: pd.DataFrame, truth: pd.DataFrame, strength: float = 4.0) -> None:
+def fit(keys: pd.DataFrame, catalogues: list[tuple[pd.DataFrame, pd.DataFrame]], strength: float = 4.0) -> None:
     """Print weights fitted on the first half of the keys with agreeing people; `strength` pulls them to the present ones."""
-    unique = truth[["title", "artist"]]
-    names = [parse_name(title, artist) for title, artist in unique.itertuples(index=False)]
-    dates = unique.merge(keys, on=["title", "artist"])[["first_date", "last_date"]].apply(pd.to_datetime)
-    top = rank(find(names, tracks), names, tracks, dates).groupby("key").first()
-    chosen = top[["track_id", *confidence.FEATURES]].join(unique)
-    judged = judge(chosen, tracks, truth)
-    mine = np.array([half(t, a) == 0 for t, a in zip(judged["title"], judged["artist"], strict=True)])
-    use = judged[mine & judged["agree"]]
+    use = pd.concat([fitting_rows(keys, tracks, truth) for tracks, truth in catalogues])
     x = np.column_stack([np.ones(len(use)), use[list(confidence.FEATURES)].to_numpy(dtype=float)])
     y = use["confirmed"].to_numpy(dtype=float)
     start = np.array([confidence.INTERCEPT, *confidence.WEIGHTS.values()])
@@ -210,9 +224,20 @@ def fit(keys: pd.DataFrame, tracks: pd.DataFrame, truth: pd.DataFrame, strength:
         return float(np.sum(np.logaddexp(0.0, z) - y * z) + 0.5 * np.sum(free * (w - start) ** 2))
 
     found = minimize(loss, start, method="L-BFGS-B").x
-    print(f"fitted on {len(use):,} keys, confirmed {y.mean():.4f}\nINTERCEPT = {found[0]:.2f}")
+    print(f"fitted on {len(use):,} links, confirmed {y.mean():.4f}\nINTERCEPT = {found[0]:.2f}")
     for name, weight, count in zip(confidence.FEATURES, found[1:], (x[:, 1:] > 0).sum(axis=0), strict=True):
-        print(f'    "{name}": {weight:.2f},  # {count:,} keys')
+        print(f'    "{name}": {weight:.2f},  # {count:,} links')
+
+
+def fitting_rows(keys: pd.DataFrame, tracks: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """The best candidate of each key of the fitting half on which the two people agree, judged."""
+    unique = truth[["title", "artist"]]
+    names = [parse_name(title, artist) for title, artist in unique.itertuples(index=False)]
+    dates = unique.merge(keys, on=["title", "artist"])[["first_date", "last_date"]].apply(pd.to_datetime)
+    top = rank(find(names, tracks), names, tracks, dates).groupby("key").first()
+    judged = judge(top[["track_id", *confidence.FEATURES]].join(unique), tracks, truth)
+    mine = np.array([half(t, a) == 0 for t, a in zip(judged["title"], judged["artist"], strict=True)])
+    return judged[mine & judged["agree"]]
 
 
 def main() -> int:
@@ -227,8 +252,9 @@ def main() -> int:
         print(f"no real data in {folder}; set SOUNDSCOPE_REALDATA", file=sys.stderr)
         return 2
     keys, tracks, truth = load(folder)
+    dated = load_dated(folder)
     if options.fit:
-        fit(keys, tracks, truth)
+        fit(keys, [(tracks, truth), (dated, load_truth(folder, keys, dated))])
         return 0
     start = time.perf_counter()
     links = match_keys(keys, tracks)
@@ -236,6 +262,8 @@ def main() -> int:
         f"matched in {time.perf_counter() - start:.1f} s, peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"
     )
     frame = report(links, tracks, truth, keys)
+    print("\nThe second catalogue, which has release dates:")
+    report(match_keys(keys, dated), dated, load_truth(folder, keys, dated), keys)
     if options.save:
         frame.to_pickle(options.save)
     return 0

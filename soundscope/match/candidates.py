@@ -16,7 +16,7 @@ from rapidfuzz import fuzz, process
 from soundscope.match.columns import text_column
 from soundscope.match.credits import Credit, alias_spellings, parse_credit
 from soundscope.match.evidence import Evidence, Name, compare, imitates, nested_names, parse_name
-from soundscope.match.normalise import fold, words_of
+from soundscope.match.normalise import REPLACED_WORDS, fold, words_of
 from soundscope.match.titles import parse_title
 from soundscope.match.versions import kinds_in_album
 
@@ -111,7 +111,7 @@ class _Search:
         for key in keys:
             evidence = compare(self.names[key], track, album)
             self.pairs.add(key, row, evidence)
-            if evidence.title < 2 and evidence.artist < 4 and evidence.version < 4 and not evidence.numbers:
+            if evidence.is_good:
                 self.good.add(key)
 
     def _rows_by_known_artists(self) -> Iterator[tuple[int, str, str]]:
@@ -137,24 +137,24 @@ class _Search:
         if len(self.by_name) > FEW_NAMES:
             yield from range(len(self.catalogue.credits))
             return
-        folded = fold_column(self.catalogue.credits)
-        hits = pc.match_substring_regex(folded, _any_word(self._words_of_names()))
+        folded = pc.replace_substring_regex(fold_column(self.catalogue.credits), "['’`´]", "")
+        undotted = pc.replace_substring(folded, ".", "")
+        pattern = _any_name(self._single_names())
+        hits = pc.or_(pc.match_substring_regex(folded, pattern), pc.match_substring_regex(undotted, pattern))
         # Very short names, and letters that only the full rules fold, are parsed whatever they hold.
         odd = pc.match_substring_regex(folded, r"^.{0,3}$|[øłđðþıæœßħŋə¥×$!@*°]")
         yield from np.flatnonzero(pc.or_(hits, odd).to_numpy(zero_copy_only=False)).tolist()
 
-    def _words_of_names(self) -> set[str]:
-        """The longest word of every single name, in all spellings."""
+    def _single_names(self) -> set[str]:
+        """Words of every single name, in all spellings."""
         spelled = alias_spellings()
-        words: set[str] = set()
+        names: set[str] = set()
         for name in self.names:
-            featured = parse_credit(name.title.featured).pieces if name.title.featured else ()
-            aliased = [words_of(fold(text)) for who in name.names for text in spelled.get(who, ())]
-            for piece in (*name.credit.pieces, *featured, *aliased):
-                # Digits may be spelled in words on the other side.
-                candidates = [word for word in piece.split() if not word.isdigit()] or piece.split()
-                words.add(max(candidates, key=len, default=""))
-        return words - {""}
+            names.update(name.credit.pieces)
+            if name.title.featured:
+                names.update(parse_credit(name.title.featured).pieces)
+            names.update(words_of(fold(text)) for who in name.names for text in spelled.get(who, ()))
+        return {name.removeprefix("the ") for name in names} - {""}
 
     def close_titles(self) -> None:
         seen = set(zip(self.pairs.key, self.pairs.track, strict=True))
@@ -214,15 +214,22 @@ class _Search:
         return rows[pc.is_in(_main_text(titles), wanted).to_numpy(zero_copy_only=False)]
 
 
-def _any_word(words: set[str]) -> str:
-    plain = [re.escape(word) for word in sorted(words) if word.isascii()]
-    other = fold_column(pa.array(sorted(word for word in words if not word.isascii()), pa.string())).to_pylist()
-    patterns = ([r"\b(?:" + "|".join(plain) + r")\b"] if plain else []) + [re.escape(word) for word in other]
-    return "|".join(patterns) or r"^\x00$"
+def _any_name(names: set[str]) -> str:
+    """A pattern for texts that hold one of the names: its words in order, or its longest one where some may be spelled otherwise."""
+    patterns = set()
+    for name in names:
+        words = name.split()
+        steady = [word for word in words if not word.isdigit() and word not in REPLACED_WORDS] or words
+        kept = words if len(steady) == len(words) else [max(steady, key=len)]
+        if name.isascii():
+            patterns.add(r"\b" + r"[^a-z0-9]+".join(map(re.escape, kept)) + r"\b")
+        else:
+            patterns.add(re.escape(fold_column(pa.array([max(kept, key=len)]))[0].as_py()))
+    return "|".join(sorted(patterns)) or r"^\x00$"
 
 
 def _beginning(starts: list[str]) -> str:
-    gap = r"[^\p{L}\p{N}]*"
+    gap = "[^a-z0-9]*"
     spelled = {gap.join(re.escape(char) for char in start) for start in starts}
     return rf"^{gap}(?:(?:the|a|an) )?{gap}(?:" + "|".join(sorted(spelled)) + ")"
 

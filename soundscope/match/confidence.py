@@ -5,64 +5,90 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from soundscope.match.evidence import KIND_PENALTY, Evidence
+from soundscope.match.evidence import KIND_PENALTY, ArtistRelation, Evidence, TitleRelation, VersionRelation
 
-MATCHED_AT = 0.6
+MATCHED_AT = 0.5
 REVIEW_AT = 0.2
 # Ids that a chart carries come from its publisher; no truth is at hand to fit this one.
 IDENTIFIER_CONFIDENCE = 0.99
 
 # Preference (logits): only the order within one key matters, so these are judgement, not fits.
-_TITLE = (0.0, -0.7, -2.0, 0.0, -4.0)
-_ARTIST = (0.0, -0.3, -0.9, -1.2, -2.5, -1.0, -1.5)
-_VERSION = (0.0, -0.6, -0.4, -1.0, -6.0)
+_TITLE = {
+    TitleRelation.SUBTITLE: -0.7,
+    TitleRelation.FIRST_SIDE: -2.0,
+    TitleRelation.CLOSE: -0.5,
+    TitleRelation.OTHER_SUBTITLE: -4.0,
+    TitleRelation.SECOND_SIDE: -3.0,
+}
+_ARTIST = {
+    ArtistRelation.FURTHER_GUESTS: -0.3,
+    ArtistRelation.OTHER_GUESTS: -0.9,
+    ArtistRelation.NOT_FIRST: -1.2,
+    ArtistRelation.ONE_SHARED: -2.5,
+    ArtistRelation.CLOSE: -1.0,
+    ArtistRelation.LONGER_NAME: -1.5,
+    ArtistRelation.GUESTS_MISSING: -0.7,
+}
+_VERSION = {
+    VersionRelation.PLAIN: -0.6,
+    VersionRelation.OTHER: -0.4,
+    VersionRelation.OTHER_TAKE: -1.0,
+    VersionRelation.IMITATION: -6.0,
+}
 
 # Fitted by `benchmarks/matching.py --fit` on half of the keys on which two independent people agree, shrunk towards judgement
 # (where an entry is too rare to be fitted, judgement stays).
-INTERCEPT = 4.13
+INTERCEPT = 4.29
 WEIGHTS = {
-    "subtitle on one side": -0.20,
-    "one of two titles": -1.41,
-    "close title": -1.24,
-    "foreign words": -1.18,
-    "other subtitle": -1.93,
-    "guests on one side": -1.13,
-    "other guests": -0.51,
-    "named, not first": -0.79,
-    "one name shared": -1.37,
-    "close artist": -1.30,
-    "artist shortfall": -0.06,
-    "longer name": -1.21,
-    "plain for version": -0.50,
-    "other version": -2.09,
+    "subtitle on one side": -0.53,
+    "one of two titles": -1.32,
+    "second of two titles": -1.76,
+    "close title": -1.84,
+    "foreign words": -0.46,
+    "other subtitle": -1.71,
+    "further guests": -1.19,
+    "guests missing": -1.19,
+    "other guests": -0.42,
+    "named, not first": -0.74,
+    "one name shared": -1.09,
+    "close artist": -1.02,
+    "artist shortfall": -0.04,
+    "longer name": -0.99,
+    "plain for version": -0.47,
+    "other version": -3.07,
     "other take": -1.20,
     "imitation": -4.50,
-    "other numbers": -3.09,
-    "short title": -0.31,
-    "rivals": -0.47,
-    "unusual length": -0.34,
-    "decades before 2000": -0.56,
+    "other numbers": -2.40,
+    "short title": -0.25,
+    "rivals": -0.63,
+    "unusual length": 0.21,
+    "released after the run": -0.95,
+    "decades before 2000": -0.65,
 }
 FEATURES = tuple(WEIGHTS)
 
 
 def preference(evidence: list[Evidence]) -> np.ndarray:
     """Order of preference of candidate pairs by names and versions alone, in logits; shape (n,)."""
-    table = np.empty(len(evidence))
+    values = np.empty(len(evidence))
     for i, e in enumerate(evidence):
-        value = _TITLE[e.title] + _ARTIST[e.artist] + _VERSION[e.version] - 4.0 * e.numbers
-        if e.title == 3:
-            value -= 0.5 + 0.05 * (100.0 - e.title_ratio) + 1.0 * e.foreign_words
-        if e.artist == 5:
+        value = _TITLE.get(e.title, 0.0) + _ARTIST.get(e.artist, 0.0) + _VERSION.get(e.version, 0.0) - 4.0 * e.other_numbers
+        if e.title == TitleRelation.CLOSE:
+            value -= 0.05 * (100.0 - e.title_ratio) + 1.0 * e.foreign_words
+        if e.artist == ArtistRelation.CLOSE:
             value -= 0.12 * (100.0 - e.artist_ratio)
-        for kind in e.kinds:
-            value -= KIND_PENALTY[kind]
-        table[i] = value
-    return table
+        values[i] = value - sum(KIND_PENALTY[kind] for kind in e.kinds)
+    return values
 
 
 def features(
-    evidence: list[Evidence], title_length: np.ndarray, rivals: np.ndarray, duration_ms: np.ndarray, year: np.ndarray
+    evidence: list[Evidence],
+    *,
+    title_length: np.ndarray,
+    rivals: np.ndarray,
+    duration_ms: np.ndarray,
+    late: np.ndarray,
+    year: np.ndarray,
 ) -> pd.DataFrame:
     """What the confidence is computed from, one column per entry of `FEATURES`, one row per pair.
 
@@ -71,18 +97,41 @@ def features(
         title_length: characters of the key's main title.
         rivals: other recordings (by duration) that fit as well by name.
         duration_ms: of the track; NaN if unknown.
+        late: released after the key's last chart week: a later edition at best.
         year: in which the key first charted, NaN if unknown. The older a hit, the more often the only copy in a catalogue is a
             later recording or another edit that does not say so.
     """
-    codes = [(e.title, e.artist, e.version, e.numbers, e.foreign_words, e.artist_ratio) for e in evidence]
-    title, artist, version, number, foreign, artist_ratio = np.array(codes, dtype=float).reshape(-1, 6).T
-    columns = [
-        title == 1, title == 2, title == 3, foreign, title == 4,
-        artist == 1, artist == 2, artist == 3, artist == 4, artist == 5, np.where(artist == 5, 100 - artist_ratio, 0.0), artist == 6,
-        version == 1, version == 2, version == 3, version == 4, number > 0, title_length <= 5, np.log1p(rivals),
-        (duration_ms < 100_000) | (duration_ms > 330_000), np.clip(np.nan_to_num(2000.0 - year), 0.0, 50.0) / 10.0,
-    ]  # fmt: skip
-    return pd.DataFrame(dict(zip(FEATURES, (np.asarray(c, dtype=float) for c in columns), strict=True)))
+    title = np.array([e.title for e in evidence], dtype=int)
+    artist = np.array([e.artist for e in evidence], dtype=int)
+    version = np.array([e.version for e in evidence], dtype=int)
+    shortfall = np.array([100.0 - e.artist_ratio for e in evidence])
+    columns = {
+        "subtitle on one side": title == TitleRelation.SUBTITLE,
+        "one of two titles": title == TitleRelation.FIRST_SIDE,
+        "second of two titles": title == TitleRelation.SECOND_SIDE,
+        "close title": title == TitleRelation.CLOSE,
+        "foreign words": [e.foreign_words for e in evidence],
+        "other subtitle": title == TitleRelation.OTHER_SUBTITLE,
+        "further guests": artist == ArtistRelation.FURTHER_GUESTS,
+        "guests missing": artist == ArtistRelation.GUESTS_MISSING,
+        "other guests": artist == ArtistRelation.OTHER_GUESTS,
+        "named, not first": artist == ArtistRelation.NOT_FIRST,
+        "one name shared": artist == ArtistRelation.ONE_SHARED,
+        "close artist": artist == ArtistRelation.CLOSE,
+        "artist shortfall": np.where(artist == ArtistRelation.CLOSE, shortfall, 0.0),
+        "longer name": artist == ArtistRelation.LONGER_NAME,
+        "plain for version": version == VersionRelation.PLAIN,
+        "other version": version == VersionRelation.OTHER,
+        "other take": version == VersionRelation.OTHER_TAKE,
+        "imitation": version == VersionRelation.IMITATION,
+        "other numbers": [e.other_numbers for e in evidence],
+        "short title": title_length <= 5,
+        "rivals": np.log1p(rivals),
+        "unusual length": (duration_ms < 100_000) | (duration_ms > 330_000),
+        "released after the run": late,
+        "decades before 2000": np.clip(np.nan_to_num(2000.0 - year), 0.0, 50.0) / 10.0,
+    }
+    return pd.DataFrame({name: np.asarray(columns[name], dtype=float) for name in FEATURES})
 
 
 def confidence(table: pd.DataFrame) -> np.ndarray:

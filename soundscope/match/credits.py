@@ -23,7 +23,31 @@ _SOFT = re.compile(r"\s*[,&+/＆、・|]\s*|\s+(?:and|und|et|y|e|og|och|x|×|or|
 _NICKNAME = re.compile(r"(?<=\w )[\"“][^\"”]+[\"”](?= \w)")
 _SIGNS = re.compile(r"[;,&+/＆、・|×:]|n'|w/|f/| - ")
 _JOINING_WORDS = frozenset(
-    ["featuring", "feat", "ft", "with", "vs", "versus", "duet", "presents", "pres", "introducing", "starring", "co-starring", "con", "avec", "and", "und", "et", "y", "e", "og", "och", "x", "or"]
+    [
+        "featuring",
+        "feat",
+        "ft",
+        "with",
+        "vs",
+        "versus",
+        "duet",
+        "presents",
+        "pres",
+        "introducing",
+        "starring",
+        "co-starring",
+        "con",
+        "avec",
+        "and",
+        "und",
+        "et",
+        "y",
+        "e",
+        "og",
+        "och",
+        "x",
+        "or",
+    ]
 )
 _SUFFIX = re.compile(r",\s*(?=(?:jr|sr|ii|iii)\b)")
 _FILLER = re.compile(

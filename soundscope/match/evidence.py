@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import NamedTuple
 
 from rapidfuzz import fuzz
@@ -13,25 +14,73 @@ from soundscope.match.credits import Credit, parse_credit
 from soundscope.match.normalise import fold
 from soundscope.match.titles import Title, parse_title
 
-# Relations from best to worst; the position is the code that is stored.
-TITLE_RELATIONS = ("same", "subtitle on one side", "one of two titles", "close spelling", "other subtitle")
-ARTIST_RELATIONS = (
-    "same",
-    "guests on one side",
-    "other guests",
-    "named, not first",
-    "one name shared",
-    "close spelling",
-    "longer form of the name",
-)
-VERSION_RELATIONS = ("same", "plain instead of the version asked for", "other version", "other take of that version", "imitation")
-NUMBER_RELATIONS = ("same", "other numbers")
+
+class TitleRelation(IntEnum):
+    """How a key's title relates to a track's."""
+
+    SAME = 0
+    SUBTITLE = 1
+    FIRST_SIDE = 2
+    CLOSE = 3
+    OTHER_SUBTITLE = 4
+    SECOND_SIDE = 5
+
+
+class ArtistRelation(IntEnum):
+    """How a key's credit relates to a track's."""
+
+    SAME = 0
+    FURTHER_GUESTS = 1
+    OTHER_GUESTS = 2
+    NOT_FIRST = 3
+    ONE_SHARED = 4
+    CLOSE = 5
+    LONGER_NAME = 6
+    GUESTS_MISSING = 7
+
+
+class VersionRelation(IntEnum):
+    """How the version a key asks for relates to a track's."""
+
+    SAME = 0
+    PLAIN = 1
+    OTHER = 2
+    OTHER_TAKE = 3
+    IMITATION = 4
+
+
+TITLE_WORDS = {
+    TitleRelation.SAME: "same",
+    TitleRelation.SUBTITLE: "subtitle on one side",
+    TitleRelation.FIRST_SIDE: "one of two titles",
+    TitleRelation.CLOSE: "close spelling",
+    TitleRelation.OTHER_SUBTITLE: "other subtitle",
+    TitleRelation.SECOND_SIDE: "second of two titles",
+}
+ARTIST_WORDS = {
+    ArtistRelation.SAME: "same",
+    ArtistRelation.FURTHER_GUESTS: "further guests on the track",
+    ArtistRelation.OTHER_GUESTS: "other guests",
+    ArtistRelation.NOT_FIRST: "named, not first",
+    ArtistRelation.ONE_SHARED: "one name shared",
+    ArtistRelation.CLOSE: "close spelling",
+    ArtistRelation.LONGER_NAME: "longer form of the name",
+    ArtistRelation.GUESTS_MISSING: "guests missing on the track",
+}
+VERSION_WORDS = {
+    VersionRelation.SAME: "same",
+    VersionRelation.PLAIN: "plain instead of the version asked for",
+    VersionRelation.OTHER: "other version",
+    VersionRelation.OTHER_TAKE: "other take of that version",
+    VersionRelation.IMITATION: "imitation",
+}
 
 # How far a version is from the plain recording, for choosing among candidates (logits).
 KIND_PENALTY = {
-    "extended": 0.8, "part of a work": 1.5, "re-recorded": 1.6, "language": 1.6, "acoustic": 1.8, "live": 1.8, "demo": 2.0, "remix": 2.0,
-    "instrumental": 3.0, "a cappella": 3.0, "speed": 5.0, "cover": 6.0, "karaoke": 6.0,
+    "guest remix": 0.4, "extended": 0.8, "part of a work": 1.5, "re-recorded": 1.6, "language": 1.6, "acoustic": 1.8, "live": 1.8,
+    "demo": 2.0, "remix": 2.0, "instrumental": 3.0, "a cappella": 3.0, "speed": 5.0, "cover": 6.0, "karaoke": 6.0,
 }  # fmt: skip
+_GUEST_REMIX = frozenset({"remix", "officialremix", "remixversion", "remixremix"})
 _IMITATORS = re.compile(r"karaoke|tribute|made famous|cover (band|version)|sunfly|lullab|rockabye|カラオケ|オルゴール")
 IMITATIONS = frozenset({"speed", "cover", "karaoke"})
 
@@ -48,16 +97,41 @@ class Name:
 
 
 class Evidence(NamedTuple):
-    """Comparison of a chart key with a track: codes of the relations above, closeness in 0..100, words without a counterpart, version kinds that differ."""
+    """Comparison of a chart key with a track.
 
-    title: int
-    artist: int
-    version: int
-    numbers: int
+    `title_ratio` and `artist_ratio` are closeness in 0..100, `foreign_words` are words of close titles without a counterpart, `kinds` the
+    version kinds in which the two differ, `other_numbers` whether the numbers in the titles differ.
+    """
+
+    title: TitleRelation
+    artist: ArtistRelation
+    version: VersionRelation
+    other_numbers: bool
     title_ratio: float
     artist_ratio: float
     foreign_words: int
     kinds: frozenset[str]
+
+    def in_words(self) -> dict[str, str]:
+        """What is said about title, artist, version and numbers."""
+        title, artist, version = TITLE_WORDS[self.title], ARTIST_WORDS[self.artist], VERSION_WORDS[self.version]
+        if self.title == TitleRelation.CLOSE:
+            title += f" ({self.title_ratio:.0f} of 100)"
+        if self.artist == ArtistRelation.CLOSE:
+            artist += f" ({self.artist_ratio:.0f} of 100)"
+        if self.kinds:
+            version += f" ({', '.join(sorted(self.kinds))})"
+        return {"title": title, "artist": artist, "version": version, "numbers": "differ" if self.other_numbers else "same"}
+
+    @property
+    def is_good(self) -> bool:
+        """Good enough to look no further for close spellings."""
+        return (
+            self.title in (TitleRelation.SAME, TitleRelation.SUBTITLE)
+            and self.artist not in (ArtistRelation.ONE_SHARED, ArtistRelation.CLOSE, ArtistRelation.LONGER_NAME)
+            and self.version != VersionRelation.IMITATION
+            and not self.other_numbers
+        )
 
 
 def parse_name(title: str, credit: str) -> Name:
@@ -70,29 +144,53 @@ def parse_name(title: str, credit: str) -> Name:
 
 
 def compare(key: Name, track: Name, album_kinds: frozenset[str] = frozenset()) -> Evidence:
-    """Compare a chart key with a track."""
+    """Compare a chart key with a track; `album_kinds` are version kinds known from elsewhere."""
     title, title_ratio = _compare_titles(key.title, track.title)
     artist, artist_ratio = _compare_artists(key, track)
     kinds = track.title.kinds | album_kinds
-    if artist <= 1:
+    if artist in (ArtistRelation.SAME, ArtistRelation.FURTHER_GUESTS, ArtistRelation.GUESTS_MISSING):
         kinds = kinds - {"cover"}  # the act that charted with a cover is no imitator of itself
-    version = _compare_versions(key.title, track.title, kinds)
-    numbers = int(key.title.numbers != track.title.numbers and title != 2)
-    foreign = foreign_words(key.title.words, track.title.words) if title == 3 else 0
-    return Evidence(title, artist, version, numbers, title_ratio, artist_ratio, foreign, kinds ^ key.title.kinds)
+    if kinds == {"remix"} and artist == ArtistRelation.SAME and len(key.guests) > 1 and track.title.notes in _GUEST_REMIX:
+        kinds = frozenset({"guest remix"})  # the chart credits the remix's guests: it asks for this version
+        version = VersionRelation.SAME
+    else:
+        version = _compare_versions(key.title, track.title, kinds)
+    sides = title in (TitleRelation.FIRST_SIDE, TitleRelation.SECOND_SIDE)
+    other_numbers = key.title.numbers != track.title.numbers and not sides
+    foreign = foreign_words(key.title.words, track.title.words) if title == TitleRelation.CLOSE else 0
+    return Evidence(title, artist, version, other_numbers, title_ratio, artist_ratio, foreign, kinds ^ key.title.kinds)
 
 
-def _compare_titles(key: Title, track: Title) -> tuple[int, float]:
+def _compare_titles(key: Title, track: Title) -> tuple[TitleRelation, float]:
     if key.full == track.full or key.bag == track.bag:
-        return 0, 100.0
+        return TitleRelation.SAME, 100.0
     ratio = fuzz.ratio(key.words, track.words)
     if key.has_more != track.has_more and (key.core == track.core or key.core == track.full or key.full == track.core):
-        return 1, ratio
+        return TitleRelation.SUBTITLE, ratio
     if key.core == track.core and ratio < 88:
-        return 4, ratio
-    if track.core in key.sides or track.full in key.sides or key.core in track.sides or key.full in track.sides:
-        return 2, ratio
-    return 3, ratio
+        return TitleRelation.OTHER_SUBTITLE, ratio
+    for whole, side in ((key, track), (track, key)):
+        if side.core in whole.sides or side.full in whole.sides:
+            first = whole.sides[0] in (side.core, side.full)
+            return (TitleRelation.FIRST_SIDE if first else TitleRelation.SECOND_SIDE), ratio
+    return TitleRelation.CLOSE, ratio
+
+
+def _compare_artists(key: Name, track: Name) -> tuple[ArtistRelation, float]:
+    a, b = key.credit, track.credit
+    if a.whole == b.whole or a.bag == b.bag or key.guests == track.guests:
+        return ArtistRelation.SAME, 100.0
+    if a.lead & b.lead:
+        if key.guests <= track.guests:
+            return ArtistRelation.FURTHER_GUESTS, 100.0
+        return (ArtistRelation.GUESTS_MISSING if track.guests <= key.guests else ArtistRelation.OTHER_GUESTS), 100.0
+    if a.lead & track.names or b.lead & key.names:
+        return ArtistRelation.NOT_FIRST, 100.0
+    if key.names & track.names:
+        return ArtistRelation.ONE_SHARED, 100.0
+    if nested_names(a, b):
+        return ArtistRelation.LONGER_NAME, 100.0
+    return ArtistRelation.CLOSE, max(fuzz.ratio(a.words, b.words), fuzz.token_sort_ratio(a.words, b.words))
 
 
 def foreign_words(a: str, b: str) -> int:
@@ -124,22 +222,6 @@ def _same_word(a: str, b: str) -> bool:
     return bool(allowed) and Levenshtein.distance(a, b, score_cutoff=allowed) <= allowed
 
 
-def _compare_artists(key: Name, track: Name) -> tuple[int, float]:
-    a, b = key.credit, track.credit
-    if a.whole == b.whole or a.bag == b.bag or key.guests == track.guests:
-        return 0, 100.0
-    if a.lead & b.lead:
-        nested = key.guests <= track.guests or track.guests <= key.guests
-        return (1 if nested else 2), 100.0
-    if a.lead & track.names or b.lead & key.names:
-        return 3, 100.0
-    if key.names & track.names:
-        return 4, 100.0
-    if nested_names(a, b):
-        return 6, 100.0
-    return 5, max(fuzz.ratio(a.words, b.words), fuzz.token_sort_ratio(a.words, b.words))
-
-
 def nested_names(a: Credit, b: Credit) -> bool:
     """Whether one leading name begins the other (`Reba`, `Reba McEntire`), or holds two or more of its words (`Evelyn King`)."""
     shorter, longer = sorted((a.lead_words, b.lead_words), key=len)
@@ -148,13 +230,13 @@ def nested_names(a: Credit, b: Credit) -> bool:
     return longer[: len(shorter)] == shorter or (len(shorter) > 1 and set(shorter) <= set(longer))
 
 
-def _compare_versions(key: Title, track: Title, kinds: frozenset[str]) -> int:
-    extra = kinds - key.kinds
-    if extra & IMITATIONS:
-        return 4
+def _compare_versions(key: Title, track: Title, kinds: frozenset[str]) -> VersionRelation:
+    if (kinds - key.kinds) & IMITATIONS:
+        return VersionRelation.IMITATION
     if kinds == key.kinds:
-        return 0 if not kinds or key.notes == track.notes or fuzz.ratio(key.notes, track.notes) >= 80 else 3
-    return 1 if not kinds else 2
+        same = not kinds or key.notes == track.notes or fuzz.ratio(key.notes, track.notes) >= 80
+        return VersionRelation.SAME if same else VersionRelation.OTHER_TAKE
+    return VersionRelation.OTHER if kinds else VersionRelation.PLAIN
 
 
 def imitates(credit: str) -> bool:

@@ -90,7 +90,39 @@ def stylised_letters(text: str) -> str:
 
 
 _MASKED = re.compile(r"[a-z]*\*+[a-z*]*")
-_MASKABLE = ["fuck", "fucks", "fucked", "fucker", "fuckin", "fucking", "motherfucker", "motherfuckers", "motherfuckin", "motherfucking", "shit", "shitty", "bullshit", "bitch", "bitches", "bitchin", "nigga", "niggas", "niggaz", "ass", "asses", "asshole", "pussy", "dick", "hoe", "hoes", "damn", "whore", "cock", "tits", "sex"]
+_MASKABLE = [
+    "fuck",
+    "fucks",
+    "fucked",
+    "fucker",
+    "fuckin",
+    "fucking",
+    "motherfucker",
+    "motherfuckers",
+    "motherfuckin",
+    "motherfucking",
+    "shit",
+    "shitty",
+    "bullshit",
+    "bitch",
+    "bitches",
+    "bitchin",
+    "nigga",
+    "niggas",
+    "niggaz",
+    "ass",
+    "asses",
+    "asshole",
+    "pussy",
+    "dick",
+    "hoe",
+    "hoes",
+    "damn",
+    "whore",
+    "cock",
+    "tits",
+    "sex",
+]
 
 
 def _unmask(match: re.Match[str]) -> str:
@@ -146,7 +178,36 @@ def drop_punctuation(text: str) -> str:
 
 _NUMBER_WORDS = dict(
     zip(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"],
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+            "thirty",
+            "forty",
+            "fifty",
+            "sixty",
+            "seventy",
+            "eighty",
+            "ninety",
+        ],
         [str(n) for n in (*range(21), 30, 40, 50, 60, 70, 80, 90)],
         strict=True,
     )
@@ -177,6 +238,9 @@ _SYNONYMS = {
     "n": "and", "pt": "part", "pts": "part", "parts": "part", "volume": "vol", "versus": "vs", "saint": "st", "mister": "mr",
     "til": "till", "until": "till", "cause": "because", "cuz": "because", "coz": "because",
 }  # fmt: skip
+
+
+REPLACED_WORDS = frozenset(_SYNONYMS.values())
 
 
 def synonyms(text: str) -> str:

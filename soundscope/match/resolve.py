@@ -10,7 +10,7 @@ from soundscope.match import confidence as model
 from soundscope.match.candidates import Pairs, find
 from soundscope.match.columns import date_column, number_column
 from soundscope.match.decisions import apply_decisions
-from soundscope.match.evidence import ARTIST_RELATIONS, TITLE_RELATIONS, VERSION_RELATIONS, Evidence, Name, parse_name
+from soundscope.match.evidence import ArtistRelation, Evidence, Name, TitleRelation, VersionRelation, parse_name
 
 RULES_VERSION = "1"
 SAME_RECORDING_MS = 3_000
@@ -136,11 +136,12 @@ def rank(pairs: Pairs, names: list[Name], tracks: pd.DataFrame, dates: pd.DataFr
     table["version"] = version
     support = _support(table)
     release = date_column(tracks, "release_date")[rows]
-    late = (release - dates["last_date"].to_numpy()[table["key"]]) / np.timedelta64(365, "D")
+    late = release > dates["last_date"].to_numpy()[table["key"]]  # false where either is unknown
     popularity = np.nan_to_num(number_column(tracks, "popularity")[rows])
     odd = (duration < 45_000) | (duration > 900_000)
-    table["preference"] += 0.25 * np.log(support) - 1.0 * odd - 0.4 * (np.nan_to_num(late, nan=0.0) > 0.25) + 0.003 * popularity
+    table["preference"] += 0.25 * np.log(support) - 1.0 * odd - 0.6 * late + 0.003 * popularity
     table["release"] = release
+    table["late"] = late
     table = table.sort_values(
         ["key", "preference", "release", "track_id"], ascending=[True, False, True, True], ignore_index=True
     )
@@ -153,7 +154,14 @@ def rank(pairs: Pairs, names: list[Name], tracks: pd.DataFrame, dates: pd.DataFr
     lengths = np.array([len(name.title.core) for name in names])[table["key"]]
     year = pd.DatetimeIndex(dates["first_date"].to_numpy()[table["key"]]).year.to_numpy(dtype=float)
     others = rivals.reindex(table["key"]).to_numpy() - 1.0
-    x = model.features(table["evidence"].tolist(), lengths, others, table["duration_ms"].to_numpy(), year)
+    x = model.features(
+        table["evidence"].tolist(),
+        title_length=lengths,
+        rivals=others,
+        duration_ms=table["duration_ms"].to_numpy(),
+        late=table["late"].to_numpy(),
+        year=year,
+    )
     table["score"] = model.confidence(x)
     return pd.concat([table, x], axis=1)
 
@@ -192,19 +200,20 @@ def _choose(result: pd.DataFrame, open_keys: np.ndarray, of_key: np.ndarray, ran
     """Best recording for run 1, the next recording for run 2, and so on."""
     bounds = np.searchsorted(ranked["key"].to_numpy(), np.arange(of_key.max() + 2))
     recording, score, ids, evidence = (ranked[c].to_numpy() for c in ("recording", "score", "track_id", "evidence"))
-    taken: dict[int, set[int]] = {}
+    taken: dict[int, tuple[set[int], set[str]]] = {}
     columns: dict[str, list] = {c: [] for c in COLUMNS if c not in KEY}
     at = []
     for i in np.lexsort((run_no, of_key)):
         key = of_key[i]
         span = range(bounds[key], bounds[key + 1])
-        used = taken.setdefault(key, set())
-        free = [j for j in span if recording[j] not in used] or list(span)
+        used, given = taken.setdefault(key, (set(), set()))
+        free = [j for j in span if recording[j] not in used] or [j for j in span if ids[j] not in given] or list(span)
         if not free:
             continue
         best = free[0]
         runner = next((j for j in free if recording[j] != recording[best]), None)
         used.add(recording[best])
+        given.add(ids[best])
         at.append(open_keys[i])
         _write(
             columns,
@@ -223,7 +232,7 @@ def _write(
     status = "matched" if score >= model.MATCHED_AT else "review" if score >= model.REVIEW_AT else "unmatched"
     columns["track_id"].append(track_id if status != "unmatched" else None)
     columns["status"].append(status)
-    columns["is_other_version"].append(evidence.version > 0 and status != "unmatched")
+    columns["is_other_version"].append(evidence.version != VersionRelation.SAME and status != "unmatched")
     columns["method"].append(method_of(evidence))
     columns["score"].append(round(float(score), 4))
     columns["runner_up_track_id"].append(runner_up[0])
@@ -234,24 +243,17 @@ def _write(
 
 def method_of(evidence: Evidence) -> str:
     """Name of the rule that found a candidate."""
-    if evidence.title == 3:
+    if evidence.title == TitleRelation.CLOSE:
         return "fuzzy_title"
-    if evidence.artist >= 5:
+    if evidence.artist in (ArtistRelation.CLOSE, ArtistRelation.LONGER_NAME):
         return "fuzzy_artist"
-    if evidence.title == 2:
+    if evidence.title in (TitleRelation.FIRST_SIDE, TitleRelation.SECOND_SIDE):
         return "part_of_title"
-    if evidence.artist >= 2:
+    if evidence.artist in (ArtistRelation.OTHER_GUESTS, ArtistRelation.NOT_FIRST, ArtistRelation.ONE_SHARED):
         return "artist_set"
-    return "exact" if evidence.title == 0 and evidence.artist == 0 else "key"
+    return "exact" if evidence.title == TitleRelation.SAME and evidence.artist == ArtistRelation.SAME else "key"
 
 
 def reason_of(evidence: Evidence) -> str:
     """The evidence in words."""
-    title = TITLE_RELATIONS[evidence.title] + (f" ({evidence.title_ratio:.0f} of 100)" if evidence.title == 3 else "")
-    artist = ARTIST_RELATIONS[evidence.artist] + (f" ({evidence.artist_ratio:.0f} of 100)" if evidence.artist == 5 else "")
-    words = [f"title: {title}", f"artist: {artist}", f"version: {VERSION_RELATIONS[evidence.version]}"]
-    if evidence.kinds:
-        words[-1] += f" ({', '.join(sorted(evidence.kinds))})"
-    if evidence.numbers:
-        words.append("numbers differ")
-    return "; ".join(words)
+    return "; ".join(f"{about} {words}" for about, words in evidence.in_words().items())

@@ -1,0 +1,153 @@
+"""Why a chart key has the link it has: every candidate that was considered, each piece of evidence, and a few sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from rapidfuzz import fuzz, process
+
+from soundscope.errors import BadInput
+from soundscope.match import confidence as model
+from soundscope.match.candidates import find
+from soundscope.match.columns import date_column
+from soundscope.match.evidence import parse_name
+from soundscope.match.normalise import fold
+from soundscope.match.resolve import match_keys, rank
+
+CANDIDATE_COLUMNS = [
+    "track_id", "track_title", "track_artists", "release_date", "duration_ms", "score", "recording", "is_chosen", "title_evidence",
+    "artist_evidence", "version_evidence", "numbers_evidence", "date_evidence", *model.FEATURES,
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The answers to one name.
+
+    Attributes:
+        links: rows of `match_keys` for this title and artist, one per run.
+        candidates: `CANDIDATE_COLUMNS`, best first; the columns named like `model.FEATURES` hold what each piece of evidence takes from the
+            logit of the score.
+        words: the same in sentences.
+    """
+
+    links: pd.DataFrame
+    candidates: pd.DataFrame
+    words: str
+
+
+def explain(
+    title: str, artist: str, keys: pd.DataFrame, tracks: pd.DataFrame, decisions: pd.DataFrame | None = None
+) -> Explanation:
+    """Explain the link of a chart key; upper and lower case and accents do not matter.
+
+    Args:
+        title: title as charted.
+        artist: credit as charted.
+        keys: see `match_keys`; the others are not matched.
+        tracks: see `match_keys`.
+        decisions: see `match_keys`.
+
+    Raises:
+        BadInput: no chart has this title with this artist; the message names the nearest.
+    """
+    mine = keys[_same_name(keys, title, artist)].reset_index(drop=True)
+    if mine.empty:
+        raise BadInput(f"No chart holds {title!r} by {artist!r}.", next_step=_nearest(keys, title, artist))
+    mine = mine[mine["title"].eq(mine["title"].iloc[0]) & mine["artist"].eq(mine["artist"].iloc[0])].reset_index(drop=True)
+    links = match_keys(mine, tracks, decisions)
+    names = [parse_name(mine["title"].iloc[0], mine["artist"].iloc[0])]
+    pairs = find(names, tracks)
+    if not pairs.key:
+        candidates = pd.DataFrame(columns=CANDIDATE_COLUMNS)
+    else:
+        dates = pd.DataFrame({"first_date": [_least(mine, "first_date")], "last_date": [_greatest(mine, "last_date")]})
+        candidates = _describe(rank(pairs, names, tracks, dates), tracks, set(links["track_id"].dropna()), dates)
+    return Explanation(links, candidates, _words(links, candidates))
+
+
+def _same_name(keys: pd.DataFrame, title: str, artist: str) -> pd.Series:
+    return keys["title"].map(fold).eq(fold(title.strip())) & keys["artist"].map(fold).eq(fold(artist.strip()))
+
+
+def _nearest(keys: pd.DataFrame, title: str, artist: str) -> str:
+    names = (keys["title"] + " by " + keys["artist"]).tolist()
+    near = process.extract(f"{title} by {artist}", names, scorer=fuzz.token_sort_ratio, processor=fold, limit=3)
+    return (
+        "write it as the chart does; the nearest are " + "; ".join(name for name, _, _ in near) + "."
+        if near
+        else "ingest a chart first."
+    )
+
+
+def _least(frame: pd.DataFrame, column: str) -> pd.Timestamp:
+    return pd.Series(date_column(frame, column)).min()
+
+
+def _greatest(frame: pd.DataFrame, column: str) -> pd.Timestamp:
+    return pd.Series(date_column(frame, column)).max()
+
+
+def _describe(ranked: pd.DataFrame, tracks: pd.DataFrame, chosen: set[str], dates: pd.DataFrame) -> pd.DataFrame:
+    rows = tracks.iloc[ranked["track"].to_numpy()].reset_index(drop=True)
+    words = [evidence.in_words() for evidence in ranked["evidence"]]
+    artists = rows["artists"] if "artists" in rows else rows["artist"]
+    last = dates["last_date"].iloc[0]
+    frame = pd.DataFrame(
+        {
+            "track_id": ranked["track_id"],
+            "track_title": rows["title"],
+            "track_artists": artists.fillna(rows["artist"]),
+            "release_date": pd.Series(ranked["release"]),
+            "duration_ms": ranked["duration_ms"],
+            "score": ranked["score"].round(4),
+            "recording": ranked["recording"],
+            "is_chosen": ranked["track_id"].isin(chosen),
+            **{f"{about}_evidence": [said[about] for said in words] for about in ("title", "artist", "version", "numbers")},
+            "date_evidence": [_date_words(release, last) for release in ranked["release"]],
+        }
+    )
+    effects = ranked[list(model.FEATURES)] * np.array([model.WEIGHTS[name] for name in model.FEATURES])
+    return pd.concat([frame, effects.round(3)], axis=1)[CANDIDATE_COLUMNS]
+
+
+def _date_words(release: pd.Timestamp, last: pd.Timestamp) -> str:
+    if pd.isna(release) or pd.isna(last):
+        return "release date unknown"
+    return f"released {release:%Y-%m-%d}, " + (
+        "after the chart run: a later edition at best" if release > last else "in time for the chart run"
+    )
+
+
+def _words(links: pd.DataFrame, candidates: pd.DataFrame) -> str:
+    lines = []
+    for link in links.itertuples():
+        run = f" (run {link.run_no})" if len(links) > 1 else ""
+        target = f" -> {link.track_id}" if isinstance(link.track_id, str) else ""
+        lines.append(
+            f"{link.title} by {link.artist}{run}: {link.status}{target}, confidence {link.score:.2f}, by {link.method} ({link.reason})."
+        )
+    if candidates.empty:
+        lines.append("No track shares a title and an artist with it, nor comes close in spelling.")
+        return "\n".join(lines)
+    lines.append(
+        f"{len(candidates)} candidate{'s' if len(candidates) > 1 else ''} of {candidates['recording'].nunique()} recording(s) considered:"
+    )
+    for row in candidates.head(10).to_dict("records"):
+        mark = "*" if row["is_chosen"] else "-"
+        length = (
+            ""
+            if row["duration_ms"] != row["duration_ms"]
+            else f", {int(row['duration_ms']) // 60_000}:{int(row['duration_ms']) // 1000 % 60:02d}"
+        )
+        effects = ", ".join(f"{name} {row[name]:+.2f}" for name in model.FEATURES if row[name])
+        lines.append(
+            f" {mark} {row['score']:.2f} {row['track_title']} by {row['track_artists']}{length} [{row['track_id']}]: title {row['title_evidence']}; "
+            f"artist {row['artist_evidence']}; version {row['version_evidence']}; {row['date_evidence']}"
+            + (f"; against it: {effects}" if effects else "")
+        )
+    if len(candidates) > 10:
+        lines.append(f"   and {len(candidates) - 10} more.")
+    return "\n".join(lines)
