@@ -33,6 +33,32 @@ from soundscope.match.resolve import rank
 from soundscope.settings import PROJECT
 
 SAME_MS = 3_000
+# What one would guess each piece of evidence takes from the logit, before seeing data.
+JUDGEMENT = {
+    "subtitle on one side": -0.3,
+    "one of two titles": -1.0,
+    "second of two titles": -2.0,
+    "close title": -0.5,
+    "foreign words": -1.2,
+    "other subtitle": -2.0,
+    "further guests": -0.3,
+    "guests missing": -0.5,
+    "other guests": -0.6,
+    "named, not first": -1.0,
+    "one name shared": -1.5,
+    "close artist": -1.5,
+    "artist shortfall": -0.08,
+    "longer name": -1.2,
+    "plain for version": -0.5,
+    "other version": -1.5,
+    "other take": -1.5,
+    "imitation": -4.5,
+    "other numbers": -3.5,
+    "short title": -0.2,
+    "rivals": -0.3,
+    "released after the run": -0.8,
+    "decades before 2000": -0.3,
+}
 
 
 def frozen_title(title: str) -> str:
@@ -211,11 +237,11 @@ def report(links: pd.DataFrame, tracks: pd.DataFrame, truth: pd.DataFrame, keys:
 
 
 def fit(keys: pd.DataFrame, catalogues: list[tuple[pd.DataFrame, pd.DataFrame]], strength: float = 4.0) -> None:
-    """Print weights fitted on the first half of the keys with agreeing people; `strength` pulls them to the present ones."""
+    """Print weights fitted on the first half of the keys with agreeing people; `strength` pulls them to judgement."""
     use = pd.concat([fitting_rows(keys, tracks, truth) for tracks, truth in catalogues])
     x = np.column_stack([np.ones(len(use)), use[list(confidence.FEATURES)].to_numpy(dtype=float)])
     y = use["confirmed"].to_numpy(dtype=float)
-    start = np.array([confidence.INTERCEPT, *confidence.WEIGHTS.values()])
+    start = np.array([3.5, *(JUDGEMENT[name] for name in confidence.FEATURES)])
     free = strength * np.abs(x).max(axis=0, initial=1.0) ** 2
     free[0] = 0.0
 

@@ -36,34 +36,33 @@ _VERSION = {
     VersionRelation.IMITATION: -6.0,
 }
 
-# Fitted by `benchmarks/matching.py --fit` on half of the keys on which two independent people agree, shrunk towards judgement
-# (where an entry is too rare to be fitted, judgement stays).
-INTERCEPT = 4.29
+# Fitted by `benchmarks/matching.py --fit` on half of the keys on which two independent people agree, shrunk towards the judgement
+# written there (where an entry is too rare to be fitted, judgement stays).
+INTERCEPT = 4.00
 WEIGHTS = {
-    "subtitle on one side": -0.53,
-    "one of two titles": -1.32,
-    "second of two titles": -1.76,
-    "close title": -1.84,
-    "foreign words": -0.46,
-    "other subtitle": -1.71,
-    "further guests": -1.19,
-    "guests missing": -1.19,
-    "other guests": -0.42,
-    "named, not first": -0.74,
-    "one name shared": -1.09,
-    "close artist": -1.02,
-    "artist shortfall": -0.04,
-    "longer name": -0.99,
-    "plain for version": -0.47,
-    "other version": -3.07,
-    "other take": -1.20,
+    "subtitle on one side": -0.42,
+    "one of two titles": -1.00,
+    "second of two titles": -1.86,
+    "close title": -0.96,
+    "foreign words": -1.09,
+    "other subtitle": -1.92,
+    "further guests": -0.57,
+    "guests missing": -0.83,
+    "other guests": -0.55,
+    "named, not first": -0.95,
+    "one name shared": -1.40,
+    "close artist": -1.37,
+    "artist shortfall": -0.07,
+    "longer name": -1.11,
+    "plain for version": -0.49,
+    "other version": -2.53,
+    "other take": -1.50,
     "imitation": -4.50,
-    "other numbers": -2.40,
-    "short title": -0.25,
-    "rivals": -0.63,
-    "unusual length": 0.21,
-    "released after the run": -0.95,
-    "decades before 2000": -0.65,
+    "other numbers": -3.27,
+    "short title": -0.17,
+    "rivals": -0.46,
+    "released after the run": -0.93,
+    "decades before 2000": -0.54,
 }
 FEATURES = tuple(WEIGHTS)
 
@@ -86,7 +85,6 @@ def features(
     *,
     title_length: np.ndarray,
     rivals: np.ndarray,
-    duration_ms: np.ndarray,
     late: np.ndarray,
     year: np.ndarray,
 ) -> pd.DataFrame:
@@ -96,7 +94,6 @@ def features(
         evidence: the comparison of names.
         title_length: characters of the key's main title.
         rivals: other recordings (by duration) that fit as well by name.
-        duration_ms: of the track; NaN if unknown.
         late: released after the key's last chart week: a later edition at best.
         year: in which the key first charted, NaN if unknown. The older a hit, the more often the only copy in a catalogue is a
             later recording or another edit that does not say so.
@@ -127,7 +124,6 @@ def features(
         "other numbers": [e.other_numbers for e in evidence],
         "short title": title_length <= 5,
         "rivals": np.log1p(rivals),
-        "unusual length": (duration_ms < 100_000) | (duration_ms > 330_000),
         "released after the run": late,
         "decades before 2000": np.clip(np.nan_to_num(2000.0 - year), 0.0, 50.0) / 10.0,
     }

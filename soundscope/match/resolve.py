@@ -158,7 +158,6 @@ def rank(pairs: Pairs, names: list[Name], tracks: pd.DataFrame, dates: pd.DataFr
         table["evidence"].tolist(),
         title_length=lengths,
         rivals=others,
-        duration_ms=table["duration_ms"].to_numpy(),
         late=table["late"].to_numpy(),
         year=year,
     )
