@@ -54,7 +54,8 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
         X = np.asarray(X, dtype=np.float64)
         self.classes_, index = np.unique(np.asarray(y), return_inverse=True)
         k = len(self.classes_)
-        rounds = max(min(self.rounds, _TREES // k), 10)
+        # A few thousand rows have learnt all they can after a hundred rounds.
+        rounds = max(min(self.rounds, max(len(X) // 25, 60), _TREES // k), 10)
         # Fewer rounds need longer steps to get as far.
         rate = min(self.learning_rate * self.rounds / rounds, 0.15)
         settings = {

@@ -13,22 +13,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from soundscope.errors import BadInput
 from soundscope.genre import features
 from soundscope.genre.boosting import BoostedTrees
-from soundscope.genre.calibrate import fit_temperature, log_loss, temper
+from soundscope.genre.calibrate import Calibration, log_loss
 from soundscope.genre.context import CONTEXT
+from soundscope.genre.forest import CompactForest
 from soundscope.genre.softmax import SoftmaxRegression
 
 Inputs = Literal["audio", "metadata", "context"]
 BASELINE = "softmax_regression"
 STRONGEST = "evidence_ensemble"
-# A forest's leaves hold one number per class: this many leaves in all keep a stored model near 100 MB.
-_FOREST_CELLS = 12_000_000
 
 
 class Candidate(Protocol):
@@ -60,7 +60,7 @@ def matrix(frame: pd.DataFrame, inputs: Inputs, popularity: bool) -> pd.DataFram
 class Tabular(ClassifierMixin, BaseEstimator):
     """A scikit-learn classifier on a matrix of numbers, with its inputs, missing values and calibration taken care of.
 
-    Fitted first without the held rows, on which the temperature is found; then, with `refit`, on all rows at that temperature.
+    Fitted first without the held rows, by which it is calibrated; then, with `refit`, on all rows.
 
     Args:
         estimator: the classifier; given codes 0..K-1 as labels.
@@ -69,6 +69,7 @@ class Tabular(ClassifierMixin, BaseEstimator):
         dense: fill missing values with the column's median, mark them in columns of their own, and standardise; for classifiers that
             cannot do with missing values. Others see NaN.
         refit: whether the held rows train in the end.
+        threads: of numerical libraries while fitting; some classifiers take no such setting themselves.
     """
 
     def __init__(
@@ -78,12 +79,14 @@ class Tabular(ClassifierMixin, BaseEstimator):
         popularity: bool = True,
         dense: bool = False,
         refit: bool = True,
+        threads: int = 2,
     ) -> None:
         self.estimator = estimator
         self.inputs = inputs
         self.popularity = popularity
         self.dense = dense
         self.refit = refit
+        self.threads = threads
 
     def fit(self, frame: pd.DataFrame, label: NDArray, groups: pd.Series, held: NDArray[np.bool_]) -> Tabular:
         """See `Candidate`. Raises BadInput if no input column holds a value."""
@@ -96,18 +99,22 @@ class Tabular(ClassifierMixin, BaseEstimator):
         self._prepare(X)
         X = self._filled(X)
         known = np.isin(y, y[~held])
-        self.fitted_ = clone(self.estimator).fit(X[~held], y[~held])
+        self.fitted_ = self._fitted(X[~held], y[~held])
         unseen = self._raw(X[held & known])
-        self.temperature_ = fit_temperature(unseen, y[held & known])
-        self.held_log_loss_ = log_loss(temper(unseen, self.temperature_), y[held & known])
+        self.calibration_ = Calibration().fit(unseen, y[held & known])
+        self.held_log_loss_ = log_loss(self.calibration_.apply(unseen), y[held & known])
         if self.refit and held.any():
-            self.fitted_ = clone(self.estimator).fit(X, y)
+            self.fitted_ = self._fitted(X, y)
         return self
+
+    def _fitted(self, X: NDArray[np.float64], y: NDArray[np.intp]) -> Any:
+        with threadpool_limits(self.threads):
+            return clone(self.estimator).fit(X, y)
 
     def predict_proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """See `Candidate`."""
         X = matrix(frame, self.inputs, self.popularity)[self.columns_].to_numpy()
-        return temper(self._raw(self._filled(X)), self.temperature_)
+        return self.calibration_.apply(self._raw(self._filled(X)))
 
     def _raw(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         proba = np.zeros((len(X), len(self.classes_)))
@@ -129,17 +136,8 @@ class Tabular(ClassifierMixin, BaseEstimator):
         return self.scaler_.transform(self._marked(X)) if self.dense else X
 
 
-def _forest(n: int, n_classes: int, threads: int, seed: int) -> RandomForestClassifier:
-    trees = 200 if n_classes <= 20 else 100
-    leaves = max(_FOREST_CELLS // (trees * n_classes * 2), 64)
-    return RandomForestClassifier(
-        trees,
-        min_samples_leaf=2,
-        max_leaf_nodes=leaves if leaves < n else None,
-        max_features="sqrt",
-        n_jobs=threads,
-        random_state=seed,
-    )
+def _forest(n: int, n_classes: int, threads: int, seed: int) -> CompactForest:
+    return CompactForest(200 if n_classes <= 20 else 100, threads=threads, seed=seed)
 
 
 def _hist(n: int, n_classes: int, threads: int, seed: int) -> HistGradientBoostingClassifier:
@@ -200,5 +198,5 @@ def make(
     if name not in ALGORITHMS:
         raise BadInput(f"Unknown classifier {name!r}.", next_step=f"use one of {', '.join((*ALGORITHMS, STRONGEST))}.")
     factory, dense = ALGORITHMS[name]
-    # The baseline keeps the rows it was measured on: its one temperature needs no second fit of 1,800 steps.
-    return Tabular(factory(n, n_classes, threads, seed), inputs, popularity, dense, refit=name != BASELINE)
+    # The baseline keeps the rows it was measured on: its calibration needs no second fit of 1,800 steps.
+    return Tabular(factory(n, n_classes, threads, seed), inputs, popularity, dense, name != BASELINE, threads)

@@ -6,6 +6,8 @@ probabilities where a column per class and source would be too many.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -13,11 +15,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from soundscope.genre import evidence
 from soundscope.genre.boosting import BoostedTrees
-from soundscope.genre.calibrate import fit_temperature, log_loss, log_probability, softmax, temper
+from soundscope.genre.calibrate import Calibration, log_loss, softmax
 from soundscope.genre.candidates import Inputs, matrix
+from soundscope.genre.forest import CompactForest
 from soundscope.genre.pool import Pool
 
 FEW_CLASSES = 30
+# Rows times classes up to which boosting takes a few minutes at most.
+_BOOSTED_CELLS = 5_000_000
 
 
 class EvidenceEnsemble(ClassifierMixin, BaseEstimator):
@@ -49,24 +54,30 @@ class EvidenceEnsemble(ClassifierMixin, BaseEstimator):
         found = evidence.out_of_fold(keys, y, k, groups)
         self.sources_ = evidence.fit_sources(keys, y, k)
         if k <= FEW_CLASSES:
-            X = np.hstack([X, *found.values()])
-            found = {}
-        trees = BoostedTrees(threads=self.threads, seed=self.seed)
-        first = self._spread(trees.fit(X[~held], y[~held]), X[held])
+            X, found = np.hstack([X, *found.values()]), {}
+        first = [self._spread(model, X[held]) for model in self._fitted(X[~held], y[~held], k)]
         rest = {name: values[held] for name, values in found.items()}
-        self.pool_ = Pool().fit(log_probability(first), rest, y[held]) if found else None
+        self.pool_ = None if k <= FEW_CLASSES else Pool().fit(first, rest, y[held])
         unseen = self._joined(first, rest)
-        self.temperature_ = fit_temperature(unseen, y[held])
-        self.held_log_loss_ = log_loss(temper(unseen, self.temperature_), y[held])
-        self.trees_ = BoostedTrees(threads=self.threads, seed=self.seed).fit(X, y)
+        self.calibration_ = Calibration().fit(unseen, y[held])
+        self.held_log_loss_ = log_loss(self.calibration_.apply(unseen), y[held])
+        self.models_ = self._fitted(X, y, k)
         return self
+
+    def _fitted(self, X: NDArray[np.float64], y: NDArray[np.intp], k: int) -> list[Any]:
+        """Boosted trees; with many classes a forest beside them, which errs elsewhere, or alone where boosting would take long."""
+        boosted = BoostedTrees(threads=self.threads, seed=self.seed)
+        if k <= FEW_CLASSES:
+            return [boosted.fit(X, y)]
+        forest = CompactForest(100, threads=self.threads, seed=self.seed).fit(X, y)
+        return [forest, boosted.fit(X, y)] if len(X) * k <= _BOOSTED_CELLS else [forest]
 
     def predict_proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """See `Candidate`."""
         X = self.inputs_of(frame)
         keys = evidence.keys_of(frame) if self.pool_ is not None else {}
         found = {name: self.sources_[name].transform(keys[name]) for name in keys}
-        return temper(self._joined(self._spread(self.trees_, X), found), self.temperature_)
+        return self.calibration_.apply(self._joined([self._spread(model, X) for model in self.models_], found))
 
     def inputs_of(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """What the trees see (n, d): the numbers, and the evidence where classes are few."""
@@ -84,12 +95,12 @@ class EvidenceEnsemble(ClassifierMixin, BaseEstimator):
                 names += [f"labels by {name}"] * (len(self.classes_) + (evidence.kind_of(name) == "share"))
         return names
 
-    def _joined(self, proba: NDArray[np.float64], found: dict[str, NDArray[np.float32]]) -> NDArray[np.float64]:
-        return proba if self.pool_ is None else softmax(self.pool_.logits(log_probability(proba), found))
+    def _joined(self, probas: list[NDArray[np.float64]], found: dict[str, NDArray[np.float32]]) -> NDArray[np.float64]:
+        return probas[0] if self.pool_ is None else softmax(self.pool_.logits(probas, found))
 
-    def _spread(self, trees: BoostedTrees, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probabilities over all classes, 0 for those the trees have not met."""
+    def _spread(self, model: Any, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probabilities over all classes, 0 for those the model has not met."""
         out = np.zeros((len(X), len(self.classes_)))
         if len(X):
-            out[:, trees.classes_] = trees.predict_proba(X)
+            out[:, model.classes_] = model.predict_proba(X)
         return out

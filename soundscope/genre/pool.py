@@ -6,33 +6,37 @@ class, so their number stays small however many classes there are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.base import BaseEstimator
 
-from soundscope.genre.calibrate import softmax
+from soundscope.genre.calibrate import log_probability, softmax
 
 # Evidence from one labelled track deserves less trust than from ten: bins of log(1 + number of labelled rows).
 _BINS = np.log1p([0.5, 1.5, 3.5, 8.5])
 
 
 class Pool(BaseEstimator):
-    """logit_c = w_0 log p_c + sum over sources of w_s e_sc + b_c; for sources that count rows, w_s depends on the count.
+    """logit_c = sum over models of w_m log p_mc + sum over sources of (w_s e_sc + v_s exp e_sc) + b_c.
+
+    The term exp e_sc, a share, is there for sources that count rows; their weights depend on the count.
 
     Args:
-        penalty: ridge on the weights (towards 1 for p, 0 for evidence) and on b (towards 0), per row.
+        penalty: ridge on the weights (models towards an equal part of 1, the others towards 0) and on b (towards 0), per row.
     """
 
     def __init__(self, penalty: float = 1e-3) -> None:
         self.penalty = penalty
 
-    def fit(self, base: NDArray[np.float64], found: dict[str, NDArray[np.float32]], y: NDArray[np.intp]) -> Pool:
-        """Fit on log-probabilities base (n, K), evidence found {source: (n, K) or (n, K + 1)} and class codes y (n,)."""
-        n, k = base.shape
-        terms = self._terms(base, found)
+    def fit(self, probas: Sequence[NDArray[np.float64]], found: dict[str, NDArray[np.float32]], y: NDArray[np.intp]) -> Pool:
+        """Fit on probabilities of models (n, K) each, evidence found {source: (n, K) or (n, K + 1)} and class codes y (n,)."""
+        n, k = probas[0].shape
+        terms = self._terms(probas, found)
         start = np.zeros(len(terms) + k)
-        start[0] = 1.0
+        start[: len(probas)] = 1.0 / len(probas)
         self.weights_, self.bias_ = start[: len(terms)], start[len(terms) :]
         if n == 0:
             return self
@@ -53,20 +57,22 @@ class Pool(BaseEstimator):
         self.weights_, self.bias_ = best[: len(terms)], best[len(terms) :]
         return self
 
-    def logits(self, base: NDArray[np.float64], found: dict[str, NDArray[np.float32]]) -> NDArray[np.float64]:
+    def logits(self, probas: Sequence[NDArray[np.float64]], found: dict[str, NDArray[np.float32]]) -> NDArray[np.float64]:
         """Pooled logits (n, K)."""
-        return self._sum(self._terms(base, found), self.weights_, self.bias_)
+        return self._sum(self._terms(probas, found), self.weights_, self.bias_)
 
-    def _terms(self, base: NDArray[np.float64], found: dict[str, NDArray[np.float32]]) -> list[NDArray]:
-        k = base.shape[1]
-        terms: list[NDArray] = [base.astype(np.float32)]
+    def _terms(self, probas: Sequence[NDArray[np.float64]], found: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        k = probas[0].shape[1]
+        terms = [log_probability(proba).astype(np.float32) for proba in probas]
         for values in found.values():
             if values.shape[1] == k:
                 terms.append(values)
                 continue
             bins = np.searchsorted(_BINS, values[:, k])
-            # Without any labelled row there is only the prior, which the bias already holds.
-            terms += [values[:, :k] * (bins == at)[:, None] for at in range(1, len(_BINS) + 1)]
+            for at in range(1, len(_BINS) + 1):
+                # Without any labelled row there is only the prior, which the bias already holds.
+                inside = np.where((bins == at)[:, None], values[:, :k], 0.0).astype(np.float32)
+                terms += [inside, np.where((bins == at)[:, None], np.exp(values[:, :k]), 0.0).astype(np.float32)]
         return terms
 
     @staticmethod

@@ -32,9 +32,11 @@ SEEN_FILE = "seen.npy"
 # Our own estimators, and what scikit-learn's keep inside.
 ALLOWED = (
     "soundscope.genre.boosting.BoostedTrees",
+    "soundscope.genre.calibrate.Calibration",
     "soundscope.genre.candidates.Tabular",
     "soundscope.genre.ensemble.EvidenceEnsemble",
     "soundscope.genre.evidence.LabelEvidence",
+    "soundscope.genre.forest.CompactForest",
     "soundscope.genre.pool.Pool",
     "soundscope.genre.softmax.SoftmaxRegression",
     "sklearn._loss.link.Interval",
@@ -46,8 +48,8 @@ ALLOWED = (
     "sklearn._loss.loss.HalfBinomialLoss",
     "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.tree._tree.Tree",
     "numpy.dtype",
+    "scipy.sparse._csr.csr_matrix",
 )
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
