@@ -167,6 +167,8 @@ def _compare_titles(key: Title, track: Title) -> tuple[TitleRelation, float]:
     ratio = fuzz.ratio(key.words, track.words)
     if key.has_more != track.has_more and (key.core == track.core or key.core == track.full or key.full == track.core):
         return TitleRelation.SUBTITLE, ratio
+    if key.core == track.core and _nested(key.words, track.words):
+        return TitleRelation.SUBTITLE, ratio
     if key.core == track.core and ratio < 88:
         return TitleRelation.OTHER_SUBTITLE, ratio
     for whole, side in ((key, track), (track, key)):
@@ -174,6 +176,11 @@ def _compare_titles(key: Title, track: Title) -> tuple[TitleRelation, float]:
             first = whole.sides[0] in (side.core, side.full)
             return (TitleRelation.FIRST_SIDE if first else TitleRelation.SECOND_SIDE), ratio
     return TitleRelation.CLOSE, ratio
+
+
+def _nested(a: str, b: str) -> bool:
+    one, other = set(a.split()), set(b.split())
+    return one <= other or other <= one
 
 
 def _compare_artists(key: Name, track: Name) -> tuple[ArtistRelation, float]:

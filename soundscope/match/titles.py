@@ -19,6 +19,8 @@ _PART_1 = re.compile(r"(?<=.) part 1(?: (?:and )?2)?(?: (?:and )?3)?$")
 _DIGITS = re.compile(r"\d+")
 _SLASH = re.compile(r"\s*/\s*")
 _NOT_SIDES = re.compile(r"\d\s*/\s*\d|\b\w\s*/\s*\w\b")
+_WAVES = re.compile(r"(?<=[\s\w])\s*[-~〜～−]\s?([^-~〜～−]+?)\s?[-~〜～−]$")
+_LATIN_RUN = re.compile(r"[a-z0-9' ]*[a-z][a-z0-9' ]*")
 _STANDALONE = 6  # characters a subtitle needs to be looked up by itself
 
 
@@ -31,7 +33,7 @@ class Title:
         full: key of main and further text together.
         core: key of the main text alone.
         bag: key of the words in alphabetical order, so that swapped brackets agree.
-        sides: keys of what may stand for the whole: the sides of `A / B`, and longer subtitles.
+        sides: keys of what may stand for the whole: the sides of `A / B`, longer subtitles, the parts in one script.
         has_more: there is text besides the main one.
         kinds: version kinds named (`live`, `remix`, ...), empty for the plain recording.
         notes: the version notes themselves, as a key; two remixes differ by it.
@@ -60,7 +62,10 @@ class Title:
 def parse_title(title: str) -> Title:
     """Take a title apart; any text gives a title with at least one non-empty key (unless the text is blank)."""
     notes = _Notes()
-    kept, plain, extra = _without_brackets(fold(title), notes)
+    text = fold(title).strip()
+    if text[-1:] in "-~〜～−":  # Japanese titles bracket their subtitles -like this-
+        text = _WAVES.sub(r" (\1)", text)
+    kept, plain, extra = _without_brackets(text, notes)
     kept, plain = notes.cut_featured(kept), notes.cut_featured(plain)
     # Both texts are split alike: `plain` decides what a piece is, `kept` still holds the brackets that are part of the title.
     pieces, kept_pieces = _DASH.split(plain), _DASH.split(kept)
@@ -139,7 +144,8 @@ def _assemble(main: str, text: str, extra: list[str], notes: _Notes) -> Title:
     if "/" in main and not _NOT_SIDES.search(main):
         sides = tuple(key for key in (title_key(words_of(side)) for side in _SLASH.split(main)) if key)
         sides = sides if len(sides) > 1 else ()
-    alone = tuple(key for key in (title_key(words_of(one)) for one in extra) if len(key) >= _STANDALONE and key != core)
+    extra = extra + _scripts(main_words)
+    alone = tuple(key for key in (title_key(words_of(one)) for one in extra) if key != core and len(key) >= (_STANDALONE if key.isascii() else 2))
     return Title(
         words=words,
         full=title_key(words),
@@ -152,3 +158,12 @@ def _assemble(main: str, text: str, extra: list[str], notes: _Notes) -> Title:
         numbers=frozenset(_DIGITS.findall(words)),
         featured=";".join(notes.featured),
     )
+
+
+def _scripts(words: str) -> list[str]:
+    """The Latin and the other part of a title in two scripts (`달라달라 dalla dalla`), which charts may print alone."""
+    if words.isascii():
+        return []
+    latin = [run.strip() for run in _LATIN_RUN.findall(words)]
+    other = " ".join(_LATIN_RUN.sub(" ", words).split())
+    return [*latin, other] if latin and other and not other.isdigit() else []
