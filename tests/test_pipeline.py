@@ -241,3 +241,27 @@ def test_rollback_and_a_new_release(home: Home) -> None:
     home.soundscope("rollback")
     assert home.ask("select release_id from main.release")[0][0] == first
     assert home.soundscope("rollback", "20000101T000000Z-0000", check=False).returncode == 2
+
+
+def test_a_failed_check_publishes_nothing(home: Home) -> None:
+    before = home.ask("select release_id from main.release")
+    poison = (
+        "from soundscope.settings import load_settings\nfrom soundscope.pipeline.run import open_run\nimport sys\n"
+        "with open_run(load_settings(), 'poison') as run, run.writer() as con:\n    con.execute(sys.argv[1])\n"
+    )
+
+    def private(statement: str) -> None:
+        subprocess.run([sys.executable, "-c", poison, statement], env=home.environment(), check=True, timeout=60, cwd=PROJECT)
+
+    private("insert into raw.predictions select * replace (5.0 as probability, 'no-such-track' as track_id) from raw.predictions limit 1")
+    done = home.soundscope("run", "--rebuild", check=False)
+    private("delete from raw.predictions where track_id = 'no-such-track'")
+    assert done.returncode == 1
+    assert "ml.predictions" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert home.ask("select release_id from main.release") == before
+    failed = json.loads(home.soundscope("runs", "--json").stdout)
+    assert "failed" in [run["status"] for run in failed[:3]]
+    assert home.soundscope("run", "--rebuild").returncode == 0
+    assert home.ask("select release_id from main.release") != before
+    assert home.ask("select count(*) from ops.check_results where status = 'fail'")[0][0] >= 1
