@@ -80,7 +80,7 @@ class Credit:
     @property
     def words(self) -> str:
         """All names as words, for fuzzy comparison."""
-        return " ".join(self.pieces)
+        return " ".join(piece.removeprefix("the ") for piece in self.pieces)
 
 
 @lru_cache(maxsize=1)
@@ -123,7 +123,7 @@ def parse_credit(credit: str) -> Credit:
     """Take a credit apart; names keep their order."""
     text = fold(credit)
     if "(" in text or "[" in text:
-        text = re.sub(r"[()\[\]]", " ", text)
+        text = re.sub(r"[()\[\]]", " ", text).strip() or text
     text = _SUFFIX.sub(" ", text.strip())
     text = _NICKNAME.sub(" ", text) if '"' in text or "”" in text else text
     if _is_one_name(text):

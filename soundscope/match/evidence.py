@@ -203,14 +203,16 @@ def _compare_artists(key: Name, track: Name) -> tuple[ArtistRelation, float]:
 def foreign_words(a: str, b: str) -> int:
     """Words of either title without a counterpart in the other; one letter may differ, two in words of eight letters or more.
 
-    This tells a spelling (`Feeling Alright`, `Feelin' Alright`) from another song (`The Popcorn`, `Mother Popcorn`).
+    This tells a spelling (`Feeling Alright`, `Feelin' Alright`) from another song (`The Popcorn`, `Mother Popcorn`). Titles that share no word
+    at all count two more.
     """
     one, other = a.split(), b.split()
     left = [word for word in one if not _take(word, other)]
     glued = "".join(left), "".join(other)
     if glued[0] == glued[1] or _same_word(*glued):
         return 0
-    return max(len(left), len(other))
+    nothing_shared = len(left) == len(one)
+    return max(len(left), len(other)) + 2 * nothing_shared
 
 
 def _take(word: str, words: list[str]) -> bool:

@@ -10,6 +10,10 @@ from soundscope.match.normalise import fold, title_key, words_of
 from soundscope.match.versions import read_note
 
 _BRACKET = re.compile(r"[(\[{（【［〔]([^()\[\]{}（）【】［］〔〕]*)(?:[)\]}）】］〕]|$)")
+# Brackets already read as part of the title; the marks occur in no title.
+_OPEN, _CLOSE = "\x01", "\x02"
+_MARKS = re.compile(f"[{_OPEN}{_CLOSE}]")
+_MARKED = re.compile(f"{_OPEN}[^{_CLOSE}]*{_CLOSE}")
 _FEATURED = re.compile(r"[\s,(]+(?:feat|ft|featuring|duet with)\b[.:]?\s+(.+)$")
 _DASH = re.compile(r"\s+[-–—−~〜]+\s+|\s*[-–—]+(?=[^-]*\b(?:remaster|remix|live at|radio edit)\w*$)")
 _TRAILING = re.compile(
@@ -66,6 +70,8 @@ def parse_title(title: str) -> Title:
     if text[-1:] in "-~〜～−":  # Japanese titles bracket their subtitles -like this-
         text = _WAVES.sub(r" (\1)", text)
     kept, plain, extra = _without_brackets(text, notes)
+    if not kept.strip():
+        kept = plain = text
     kept, plain = notes.cut_featured(kept), notes.cut_featured(plain)
     # Both texts are split alike: `plain` decides what a piece is, `kept` still holds the brackets that are part of the title.
     pieces, kept_pieces = _DASH.split(plain), _DASH.split(kept)
@@ -119,20 +125,20 @@ def _without_brackets(text: str, notes: _Notes) -> tuple[str, str, list[str]]:
     """The text with only the brackets that are part of the title, the text without any, and the former."""
     if text.isascii() and not any(sign in text for sign in "([{"):
         return text, text, []
-    kept = plain = text
     extra: list[str] = []
-    for _ in range(4):  # innermost first
-        found = _BRACKET.search(plain)
-        if not found:
-            break
-        for note in _BRACKET.findall(plain):
-            if note.strip() and notes.read(note):
-                extra.append(note)
-                kept = kept.replace(note, note.replace(" - ", " "))
-            else:
-                kept = kept.replace(note, " ")
-        plain = _BRACKET.sub(" ", plain)
-    kept = re.sub(r"[()\[\]{}（）【】［］〔〕]", " ", kept)
+
+    def read(found: re.Match[str]) -> str:
+        note = _MARKS.sub(" ", found.group(1)).replace(" - ", " ").strip()
+        if not note or not notes.read(note):
+            return " "
+        extra.append(note)
+        return f" {_OPEN}{note}{_CLOSE} "
+
+    marked, before = text, ""
+    while marked != before:  # innermost first
+        before, marked = marked, _BRACKET.sub(read, marked)
+    kept = _MARKS.sub(" ", marked)
+    plain = _MARKED.sub(" ", marked)
     return (kept, plain, extra) if re.search(r"\w", plain) else (kept, kept, [])
 
 
@@ -145,7 +151,11 @@ def _assemble(main: str, text: str, extra: list[str], notes: _Notes) -> Title:
         sides = tuple(key for key in (title_key(words_of(side)) for side in _SLASH.split(main)) if key)
         sides = sides if len(sides) > 1 else ()
     extra = extra + _scripts(main_words)
-    alone = tuple(key for key in (title_key(words_of(one)) for one in extra) if key != core and len(key) >= (_STANDALONE if key.isascii() else 2))
+    alone = tuple(
+        key
+        for key in (title_key(words_of(one)) for one in extra)
+        if key != core and len(key) >= (_STANDALONE if key.isascii() else 2)
+    )
     return Title(
         words=words,
         full=title_key(words),

@@ -47,7 +47,7 @@ _NEUTRAL = re.compile(
     r"|explicit version|clean version|bonus|deluxe|anniversary|expanded|reissue|re-?release|^from |^(love )?theme (from|of|to)|^music from|soundtrack|"
     r"^(19|20)[0-9]{2}($|[ /])|^digital|\bost\b|from the (film|movie|motion|album|vault|musical|original|netflix|tv|"
     r"television|broadway|series|show)|motion picture|\bpt\.? ?version|as heard|the voice performance|american idol|featured in|theme( song)?$|version originale|radio mix|studio version|"
-    r"versao original|オリジナル|주제가"
+    r"versao original|オリジナル|주제가|^(the )?official .*(song|anthem|theme|version)"
 )
 _CREDIT = re.compile(
     r"^(feat|ft|featuring|with|w/|f/|duet with|duet|prod|produced by|avec|con|mit|und|starring|introducing)\b[.:]? ?"
