@@ -37,9 +37,9 @@ SAME_MS = 3_000
 JUDGEMENT = {
     "subtitle on one side": -0.3,
     "one of two titles": -1.0,
-    "second of two titles": -2.0,
+    "second of two titles": -2.5,
     "close title": -0.5,
-    "foreign words": -1.2,
+    "foreign words": -4.0,
     "other subtitle": -2.0,
     "further guests": -0.3,
     "guests missing": -0.5,
@@ -264,6 +264,62 @@ def fitting_rows(keys: pd.DataFrame, tracks: pd.DataFrame, truth: pd.DataFrame) 
     judged = judge(top[["track_id", *confidence.FEATURES]].join(unique), tracks, truth)
     mine = np.array([half(t, a) == 0 for t, a in zip(judged["title"], judged["artist"], strict=True)])
     return judged[mine & judged["agree"]]
+
+
+def speed(keys: pd.DataFrame, tracks: pd.DataFrame) -> None:
+    """Time each size in a process of its own, so that memory and caches are those of one run."""
+    for label, n_keys, n_tracks in (
+        ("all keys", len(keys), len(tracks)),
+        ("100 keys", 100, 1_000_000),
+        ("all keys", len(keys), 1_000_000),
+    ):
+        pid = os.fork()
+        if pid == 0:
+            catalogue = enlarge(tracks, n_tracks)
+            some = keys.sort_values(["last_date", "title"]).tail(n_keys)
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            start, cpu = time.perf_counter(), time.process_time()
+            match_keys(some, catalogue)
+            seconds, used = time.perf_counter() - start, time.process_time() - cpu
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            print(
+                f"{label} ({len(some):,}) against {len(catalogue):,} tracks: {seconds:.1f} s, CPU {used:.1f} s, peak {peak:.0f} MB "
+                f"(of which before matching {before:.0f} MB)",
+                flush=True,
+            )
+            os._exit(0)
+        os.waitpid(pid, 0)
+
+
+def enlarge(tracks: pd.DataFrame, n: int) -> pd.DataFrame:
+    """The catalogue repeated to `n` rows: in each copy three of ten tracks keep their artist with another title, the others get new artists."""
+    rng = np.random.default_rng(1)
+    parts, size = [tracks], len(tracks)
+    while size < n:
+        copy, order = tracks.copy(), rng.permutation(len(tracks))
+        number = f" {len(parts)}"
+        copy["track_id"] = tracks["track_id"] + number.strip().rjust(3, "x")
+        copy["title"] = (tracks["title"].str.split(" ").str[0].to_numpy()[order] + " " + tracks["title"]).to_numpy()
+        new = rng.random(len(tracks)) < 0.7
+        for column in ("artist", "artists"):
+            copy[column] = np.where(new, tracks[column] + number, tracks[column])
+        copy["duration_ms"] = tracks["duration_ms"].to_numpy()[order]
+        parts.append(copy)
+        size += len(copy)
+    return pd.concat(parts, ignore_index=True).iloc[:n]
+
+
+def sample_golden(keys: pd.DataFrame, links: pd.DataFrame, n: int) -> pd.DataFrame:
+    """Keys for people to read, spread over decades and methods (unmatched ones too), in an order that tells nothing of the answer."""
+    strata = pd.DataFrame({"decade": keys["first_date"].str[:3], "method": links["method"], "status": links["status"]})
+    order = pd.Series(np.random.default_rng(7).permutation(len(keys)), index=keys.index)
+    # One from each stratum, then a second one, and so on: rare methods are read as closely as common ones.
+    turn = order.groupby([strata[column] for column in strata]).rank(method="first")
+    picked = pd.DataFrame({"turn": turn, "order": order}).sort_values(["turn", "order"]).index[:n]
+    sample = keys.loc[picked].sample(frac=1, random_state=7)
+    columns = {"expected_title": "", "expected_artists": "", "version_note": "", "reader": "", "remark": ""}
+    sample = sample.rename(columns={"title": "chart_title", "artist": "chart_artist"})
+    return sample[["chart_title", "chart_artist", "first_date", "last_date"]].assign(**columns)
 
 
 def main() -> int:

@@ -83,7 +83,7 @@ class _Search:
         self.by_name: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         for key, name in enumerate(names):
             for who in name.names:
-                for form in (*name.title.forms, *name.title.sides):
+                for form in name.title.forms:
                     self.by_name[who][form].append(key)
         self.rows_of: dict[str, list[int]] = defaultdict(list)
         self.words: dict[int, str] = {}
@@ -100,7 +100,7 @@ class _Search:
                     continue
                 self.rows_of[one].append(row)
                 self.words[row] = title.words
-                for form in (*title.forms, *title.sides):
+                for form in title.forms:
                     found.update(forms.get(form, ()))
             if found:
                 self._compare(sorted(found), row, title_text, who)

@@ -42,9 +42,9 @@ INTERCEPT = 4.01
 WEIGHTS = {
     "subtitle on one side": -0.40,
     "one of two titles": -1.00,
-    "second of two titles": -1.86,
-    "close title": -0.78,
-    "foreign words": -1.17,
+    "second of two titles": -2.31,
+    "close title": -0.83,
+    "foreign words": -3.95,
     "other subtitle": -2.00,
     "further guests": -0.57,
     "guests missing": -0.79,
@@ -73,7 +73,7 @@ def preference(evidence: list[Evidence]) -> np.ndarray:
     for i, e in enumerate(evidence):
         value = _TITLE.get(e.title, 0.0) + _ARTIST.get(e.artist, 0.0) + _VERSION.get(e.version, 0.0) - 4.0 * e.other_numbers
         if e.title == TitleRelation.CLOSE:
-            value -= 0.05 * (100.0 - e.title_ratio) + 1.0 * e.foreign_words
+            value -= 0.05 * (100.0 - e.title_ratio) + 3.0 * e.foreign_share
         if e.artist == ArtistRelation.CLOSE:
             value -= 0.12 * (100.0 - e.artist_ratio)
         values[i] = value - sum(KIND_PENALTY[kind] for kind in e.kinds)
@@ -107,7 +107,7 @@ def features(
         "one of two titles": title == TitleRelation.FIRST_SIDE,
         "second of two titles": title == TitleRelation.SECOND_SIDE,
         "close title": title == TitleRelation.CLOSE,
-        "foreign words": [e.foreign_words for e in evidence],
+        "foreign words": [e.foreign_share for e in evidence],
         "other subtitle": title == TitleRelation.OTHER_SUBTITLE,
         "further guests": artist == ArtistRelation.FURTHER_GUESTS,
         "guests missing": artist == ArtistRelation.GUESTS_MISSING,

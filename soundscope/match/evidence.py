@@ -55,7 +55,7 @@ TITLE_WORDS = {
     TitleRelation.FIRST_SIDE: "one of two titles",
     TitleRelation.CLOSE: "close spelling",
     TitleRelation.OTHER_SUBTITLE: "other subtitle",
-    TitleRelation.SECOND_SIDE: "second of two titles",
+    TitleRelation.SECOND_SIDE: "second of two titles, or a subtitle",
 }
 ARTIST_WORDS = {
     ArtistRelation.SAME: "same",
@@ -82,6 +82,7 @@ KIND_PENALTY = {
 }  # fmt: skip
 _GUEST_REMIX = frozenset({"remix", "officialremix", "remixversion", "remixremix"})
 _IMITATORS = re.compile(r"karaoke|tribute|made famous|cover (band|version)|sunfly|lullab|rockabye|カラオケ|オルゴール")
+_GENERATIONS = frozenset({"jr", "sr", "junior", "senior", "2", "3", "2nd", "3rd"})
 IMITATIONS = frozenset({"speed", "cover", "karaoke"})
 
 
@@ -99,7 +100,7 @@ class Name:
 class Evidence(NamedTuple):
     """Comparison of a chart key with a track.
 
-    `title_ratio` and `artist_ratio` are closeness in 0..100, `foreign_words` are words of close titles without a counterpart, `kinds` the
+    `title_ratio` and `artist_ratio` are closeness in 0..100, `foreign_share` the share (0..1) of words of close titles without a counterpart, `kinds` the
     version kinds in which the two differ, `other_numbers` whether the numbers in the titles differ.
     """
 
@@ -109,7 +110,7 @@ class Evidence(NamedTuple):
     other_numbers: bool
     title_ratio: float
     artist_ratio: float
-    foreign_words: int
+    foreign_share: float
     kinds: frozenset[str]
 
     def in_words(self) -> dict[str, str]:
@@ -157,7 +158,7 @@ def compare(key: Name, track: Name, album_kinds: frozenset[str] = frozenset()) -
         version = _compare_versions(key.title, track.title, kinds)
     sides = title in (TitleRelation.FIRST_SIDE, TitleRelation.SECOND_SIDE)
     other_numbers = key.title.numbers != track.title.numbers and not sides
-    foreign = foreign_words(key.title.words, track.title.words) if title == TitleRelation.CLOSE else 0
+    foreign = foreign_share(key.title.words, track.title.words) if title == TitleRelation.CLOSE else 0.0
     return Evidence(title, artist, version, other_numbers, title_ratio, artist_ratio, foreign, kinds ^ key.title.kinds)
 
 
@@ -172,9 +173,11 @@ def _compare_titles(key: Title, track: Title) -> tuple[TitleRelation, float]:
     if key.core == track.core and ratio < 88:
         return TitleRelation.OTHER_SUBTITLE, ratio
     for whole, side in ((key, track), (track, key)):
-        if side.core in whole.sides or side.full in whole.sides:
+        if {side.core, side.full} & set(whole.sides):
             first = whole.sides[0] in (side.core, side.full)
             return (TitleRelation.FIRST_SIDE if first else TitleRelation.SECOND_SIDE), ratio
+        if {side.core, side.full} & set(whole.subtitles):
+            return TitleRelation.SECOND_SIDE, ratio
     return TitleRelation.CLOSE, ratio
 
 
@@ -200,19 +203,17 @@ def _compare_artists(key: Name, track: Name) -> tuple[ArtistRelation, float]:
     return ArtistRelation.CLOSE, max(fuzz.ratio(a.words, b.words), fuzz.token_sort_ratio(a.words, b.words))
 
 
-def foreign_words(a: str, b: str) -> int:
-    """Words of either title without a counterpart in the other; one letter may differ, two in words of eight letters or more.
+def foreign_share(a: str, b: str) -> float:
+    """Share (0..1) of the words of two titles without a counterpart; one letter may differ, two in words of eight letters or more.
 
-    This tells a spelling (`Feeling Alright`, `Feelin' Alright`) from another song (`The Popcorn`, `Mother Popcorn`). Titles that share no word
-    at all count two more.
+    This tells a spelling (`Feeling Alright`, `Feelin' Alright`) from another song (`The Popcorn`, `Mother Popcorn`).
     """
     one, other = a.split(), b.split()
+    total = max(len(one), len(other), 1)
     left = [word for word in one if not _take(word, other)]
-    glued = "".join(left), "".join(other)
-    if glued[0] == glued[1] or _same_word(*glued):
-        return 0
-    nothing_shared = len(left) == len(one)
-    return max(len(left), len(other)) + 2 * nothing_shared
+    if _same_word("".join(left), "".join(other)):
+        return 0.0
+    return max(len(left), len(other)) / total
 
 
 def _take(word: str, words: list[str]) -> bool:
@@ -233,6 +234,8 @@ def _same_word(a: str, b: str) -> bool:
 
 def nested_names(a: Credit, b: Credit) -> bool:
     """Whether one leading name begins the other (`Reba`, `Reba McEntire`), or holds two or more of its words (`Evelyn King`)."""
+    if _GENERATIONS & (set(a.lead_words) ^ set(b.lead_words)):
+        return False
     shorter, longer = sorted((a.lead_words, b.lead_words), key=len)
     if not shorter or sum(map(len, shorter)) < 4:
         return False

@@ -37,7 +37,8 @@ class Title:
         full: key of main and further text together.
         core: key of the main text alone.
         bag: key of the words in alphabetical order, so that swapped brackets agree.
-        sides: keys of what may stand for the whole: the sides of `A / B`, longer subtitles, the parts in one script.
+        sides: keys of what may stand for the whole: the sides of `A / B`, the parts in one script.
+        subtitles: keys of longer subtitles, under which some charts print a song.
         has_more: there is text besides the main one.
         kinds: version kinds named (`live`, `remix`, ...), empty for the plain recording.
         notes: the version notes themselves, as a key; two remixes differ by it.
@@ -50,6 +51,7 @@ class Title:
     core: str
     bag: str
     sides: tuple[str, ...]
+    subtitles: tuple[str, ...]
     has_more: bool
     kinds: frozenset[str]
     notes: str
@@ -59,7 +61,7 @@ class Title:
     @property
     def forms(self) -> tuple[str, ...]:
         """Every key under which this title can be found."""
-        return tuple(dict.fromkeys((self.full, self.core, "~" + self.bag)))
+        return tuple(dict.fromkeys((self.full, self.core, "~" + self.bag, *self.sides, *self.subtitles)))
 
 
 @lru_cache(maxsize=65_536)
@@ -150,24 +152,25 @@ def _assemble(main: str, text: str, extra: list[str], notes: _Notes) -> Title:
     if "/" in main and not _NOT_SIDES.search(main):
         sides = tuple(key for key in (title_key(words_of(side)) for side in _SLASH.split(main)) if key)
         sides = sides if len(sides) > 1 else ()
-    extra = extra + _scripts(main_words)
-    alone = tuple(
-        key
-        for key in (title_key(words_of(one)) for one in extra)
-        if key != core and len(key) >= (_STANDALONE if key.isascii() else 2)
-    )
+    scripts = tuple(key for key in map(title_key, _scripts(main_words)) if _stands_alone(key))
+    subtitles = tuple(key for key in (title_key(words_of(one)) for one in extra) if key != core and _stands_alone(key))
     return Title(
         words=words,
         full=title_key(words),
         core=core,
         bag="".join(sorted(part for part in parts if part not in {"the", "a", "an"}) or parts),
-        sides=sides + alone,
+        sides=sides or scripts,
+        subtitles=subtitles,
         has_more=words != main_words,
         kinds=frozenset(notes.kinds),
         notes=title_key(words_of(" ".join(sorted(notes.versions)))) if notes.versions else "",
         numbers=frozenset(_DIGITS.findall(words)),
         featured=";".join(notes.featured),
     )
+
+
+def _stands_alone(key: str) -> bool:
+    return len(key) >= (_STANDALONE if key.isascii() else 2)
 
 
 def _scripts(words: str) -> list[str]:

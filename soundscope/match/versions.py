@@ -19,7 +19,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
     ("speed", r"\bsped[- ]?up|speed(ed)?[- ]?up|slowed|reverb|nightcore|daycore|chopped|8d audio|hardstyle|lo-?fi|bootleg|mash-?up|jersey club|phonk"),
     (
         "live",
-        r"^live$|^live[ ,/:@-]+(at|in|from|on|version|session|sessions|recording|performance|acoustic|medley|edit|album|with|[0-9a-z' ]*[0-9]{4})\b|\blive$"
+        r"^live$|^live[ ,/:@-]+(at|in|from|on|version|session|sessions|recording|performance|acoustic|medley|edit|album|with|[0-9a-z' ]*[0-9]{4})\b|(?<!\bto )(?<!\bwe )(?<!\bi )(?<!\byou )(?<!\blong )(?<!\blet )\blive$"
         r"|\brecorded (live|at)|\blive (at|from|version|recording|performance|session|im|aus|in der|i)\b|unplugged|in concert|concert version|"
         r"ao vivo|en vivo|en directo|en concierto|dal vivo|en public|canli|na zywo|tour final|bbc session|peel session|spotify (session|studios)"
         r"|^session$|sessions?$|ライブ|라이브|концерт|живьем|武道館",

@@ -96,6 +96,7 @@ def test_a_note_does_not_touch_the_same_words_in_the_name() -> None:
     title = parse_title("Long Live (Live)")
     assert (title.full, title.kinds) == ("longlive", {"live"})
     assert parse_title("Song (Song)").full == "songsong"
+    assert parse_title("Runnin' (Dying To Live)").kinds == frozenset()
 
 
 def test_sides_of_a_double_a_side() -> None:
