@@ -17,6 +17,7 @@ import json
 import os
 import re
 import resource
+import subprocess
 import sys
 import time
 import unicodedata
@@ -266,29 +267,24 @@ def fitting_rows(keys: pd.DataFrame, tracks: pd.DataFrame, truth: pd.DataFrame) 
     return judged[mine & judged["agree"]]
 
 
-def speed(keys: pd.DataFrame, tracks: pd.DataFrame) -> None:
-    """Time each size in a process of its own, so that memory and caches are those of one run."""
-    for label, n_keys, n_tracks in (
-        ("all keys", len(keys), len(tracks)),
-        ("100 keys", 100, 1_000_000),
-        ("all keys", len(keys), 1_000_000),
-    ):
-        pid = os.fork()
-        if pid == 0:
-            catalogue = enlarge(tracks, n_tracks)
-            some = keys.sort_values(["last_date", "title"]).tail(n_keys)
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            start, cpu = time.perf_counter(), time.process_time()
-            match_keys(some, catalogue)
-            seconds, used = time.perf_counter() - start, time.process_time() - cpu
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            print(
-                f"{label} ({len(some):,}) against {len(catalogue):,} tracks: {seconds:.1f} s, CPU {used:.1f} s, peak {peak:.0f} MB "
-                f"(of which before matching {before:.0f} MB)",
-                flush=True,
-            )
-            os._exit(0)
-        os.waitpid(pid, 0)
+SPEEDS = ("all 200000", "100 1000000", "all 1000000")
+
+
+def speed(keys: pd.DataFrame, tracks: pd.DataFrame, case: str) -> None:
+    """Time one case; the caller starts a process for each, so that memory and caches are those of one run."""
+    n_keys, n_tracks = case.split()
+    catalogue = enlarge(tracks, int(n_tracks)) if int(n_tracks) > len(tracks) else tracks
+    some = keys if n_keys == "all" else keys.sort_values(["last_date", "title"]).tail(int(n_keys))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    start, cpu = time.perf_counter(), time.process_time()
+    match_keys(some, catalogue)
+    seconds, used = time.perf_counter() - start, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"{len(some):,} keys against {len(catalogue):,} tracks: {seconds:.1f} s, CPU {used:.1f} s, peak {peak:.0f} MB "
+        f"({before:.0f} MB before matching), load average {os.getloadavg()[0]:.1f}",
+        flush=True,
+    )
 
 
 def enlarge(tracks: pd.DataFrame, n: int) -> pd.DataFrame:
@@ -325,7 +321,7 @@ def sample_golden(keys: pd.DataFrame, links: pd.DataFrame, n: int) -> pd.DataFra
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fit", action="store_true")
-    parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--speed", nargs="?", const="each", choices=("each", *SPEEDS))
     parser.add_argument("--sample-golden", type=int, metavar="N")
     parser.add_argument("--save", type=Path, help="where to write the judged links (outside the project)")
     options = parser.parse_args()
@@ -333,10 +329,20 @@ def main() -> int:
     if not folder.exists():
         print(f"no real data in {folder}; set SOUNDSCOPE_REALDATA", file=sys.stderr)
         return 2
+    if options.speed == "each":
+        for case in SPEEDS:
+            subprocess.run([sys.executable, __file__, "--speed", case], check=True)
+        return 0
     keys, tracks, truth = load(folder)
     dated = load_dated(folder)
     if options.fit:
         fit(keys, [(tracks, truth), (dated, load_truth(folder, keys, dated))])
+        return 0
+    if options.speed:
+        speed(keys, tracks, options.speed)
+        return 0
+    if options.sample_golden:
+        sample_golden(keys, match_keys(keys, tracks), options.sample_golden).to_csv(sys.stdout, index=False)
         return 0
     start = time.perf_counter()
     links = match_keys(keys, tracks)
