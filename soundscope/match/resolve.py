@@ -40,7 +40,7 @@ def match_keys(keys: pd.DataFrame, tracks: pd.DataFrame, decisions: pd.DataFrame
         BadInput: a column is missing, a key appears twice, or a decision is not valid.
     """
     _check(keys, tracks)
-    keys = keys.reset_index(drop=True)
+    keys = keys.assign(title=keys["title"].fillna(""), artist=keys["artist"].fillna("")).reset_index(drop=True)
     result = _empty_result(keys)
     open_keys = apply_decisions(result, decisions, tracks)
     open_keys = _by_identifier(result, keys, tracks, open_keys)
@@ -102,7 +102,7 @@ def _by_identifier(result: pd.DataFrame, keys: pd.DataFrame, tracks: pd.DataFram
 def _by_name(result: pd.DataFrame, keys: pd.DataFrame, tracks: pd.DataFrame, open_keys: np.ndarray) -> None:
     wanted = keys.iloc[open_keys]
     unique = wanted[["title", "artist"]].drop_duplicates()
-    names = [parse_name(title or "", artist or "") for title, artist in unique.itertuples(index=False)]
+    names = [parse_name(title, artist) for title, artist in unique.itertuples(index=False)]
     pairs = find(names, tracks)
     if not pairs.key:
         return

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+
+import duckdb
 import pandas as pd
 import pytest
 
@@ -209,3 +212,34 @@ def test_few_keys_and_many_keys_give_the_same_answers(keys, tracks, monkeypatch:
     monkeypatch.setattr(candidates, "FEW_NAMES", 0)
     pd.testing.assert_frame_equal(few, match_keys(charted, rows))
     assert (few["status"] == "matched").all(), few[["title", "artist", "status"]]
+
+
+def test_tables_as_duckdb_gives_them() -> None:
+    con = duckdb.connect()
+    charted = con.sql(
+        "select * from (values ('Song', 'Act', 1, date '2015-01-03', date '2015-02-07', null), ('Gone', 'Nobody', 1, date '2015-01-03', null, null)) "
+        "as k(title, artist, run_no, first_date, last_date, spotify_id)"
+    ).df()
+    rows = con.sql(
+        "select * from (values ('t:1', null, null, 'Song', 'Act', null, null, date '2014-12-01', 200000::bigint, 50::double), "
+        "('t:2', 'x2', 'USABC1400001', 'Song', 'Act', 'Act; Guest', 'Album', null, null, null), (null::varchar, null, null, null, null, null, null, null, null, null)) "
+        "as t(track_id, spotify_id, isrc, title, artist, artists, album, release_date, duration_ms, popularity)"
+    ).df()
+    found = match_keys(charted, rows)
+    assert found["track_id"].iloc[0] == "t:1"
+    assert found["status"].tolist() == ["matched", "unmatched"]
+    con.register("links", found)
+    assert con.sql("select count(*) from links where score between 0 and 1 and run_no = 1").fetchone() == (2,)
+
+
+def test_odd_texts_never_break_it(keys, tracks) -> None:
+    rng = random.Random(5)
+    alphabet = "aB1 -()[]/&+,.'\"!?$*#~〜ー夜の좋은날Żяй́ø\u200b\u0301\x01🎵｢｣《》（）ﬁⅣ½ｘ"
+    names = {
+        ("".join(rng.choices(alphabet, k=rng.randint(0, 14))), "".join(rng.choices(alphabet, k=rng.randint(0, 10))))
+        for _ in range(800)
+    }
+    pairs = sorted(names)
+    found = match_keys(keys(*pairs), tracks(*[(f"t:{i:04d}", title, artist) for i, (title, artist) in enumerate(pairs)]))
+    assert len(found) == len(pairs)
+    assert (found["status"] == "matched").mean() > 0.7
