@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 # Rounds times classes: each round grows one tree per class, so this bounds the time whatever the number of labels.
 _TREES = 6000
+_SHARED_ROWS = 20_000
 
 
 class BoostedTrees(ClassifierMixin, BaseEstimator):
@@ -22,7 +23,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
 
     With K classes a rare one has probability near 1/K, so a leaf's second derivatives p (1 - p) are tiny, its Newton step huge, and
     the default settings run away above some hundred classes. Here a step is bounded by `max_delta_step`, and the rounds are at
-    most 6000 / K.
+    most 6000 / K, fewer for few rows.
 
     Args:
         rounds: boosting rounds at most; one tree per class each.
@@ -55,7 +56,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
         self.classes_, index = np.unique(np.asarray(y), return_inverse=True)
         k = len(self.classes_)
         # A few thousand rows have learnt all they can after a hundred rounds.
-        rounds = max(min(self.rounds, max(len(X) // 25, 60), _TREES // k), 10)
+        rounds = max(min(self.rounds, max(len(X) // 25, 60), min(_TREES, 1000 + len(X)) // k), 10)
         # Fewer rounds need longer steps to get as far.
         rate = min(self.learning_rate * self.rounds / rounds, 0.15)
         settings = {
@@ -70,7 +71,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
             "bagging_freq": 1,
             "feature_fraction": self.columns,
             "max_bin": 255 if k <= 20 else 63,
-            "num_threads": self.threads,
+            "num_threads": self._threads(len(X)),
             "seed": self.seed,
             "deterministic": True,
             "force_row_wise": True,
@@ -96,7 +97,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
         X = np.asarray(X, dtype=np.float64)
         if len(self.classes_) == 1:
             return np.ones((len(X), 1))
-        out = np.asarray(self.booster_.predict(X, num_threads=self.threads))
+        out = np.asarray(self.booster_.predict(X, num_threads=self._threads(len(X))))
         return np.column_stack([1 - out, out]) if out.ndim == 1 else out
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
@@ -112,10 +113,14 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
         k, width = len(self.classes_), X.shape[1] + 1
         if k == 1:
             return np.zeros((len(X), 1, width))
-        flat = np.asarray(self.booster_.predict(X, pred_contrib=True, num_threads=self.threads))
+        flat = np.asarray(self.booster_.predict(X, pred_contrib=True, num_threads=self._threads(len(X))))
         if k == 2:
             return np.stack([-flat / 2, flat / 2], axis=1)
         return flat.reshape(len(X), k, width)
+
+    def _threads(self, n: int) -> int:
+        # Threads wait for each other at every node: on few rows that costs more than they save, and far more on a busy machine.
+        return self.threads if n >= _SHARED_ROWS else 1
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())

@@ -91,7 +91,7 @@ class Tabular(ClassifierMixin, BaseEstimator):
     def fit(self, frame: pd.DataFrame, label: NDArray, groups: pd.Series, held: NDArray[np.bool_]) -> Tabular:
         """See `Candidate`. Raises BadInput if no input column holds a value."""
         numbers = matrix(frame, self.inputs, self.popularity)
-        self.columns_ = [name for name in numbers if numbers[name].notna().any()]
+        self.columns_ = [str(name) for name in numbers if numbers[name].notna().any()]
         if not self.columns_:
             raise BadInput("Training: no input column holds a value.", next_step="ingest audio features first.")
         X = numbers[self.columns_].to_numpy()
@@ -113,8 +113,11 @@ class Tabular(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """See `Candidate`."""
-        X = matrix(frame, self.inputs, self.popularity)[self.columns_].to_numpy()
-        return self.calibration_.apply(self._raw(self._filled(X)))
+        return self.calibration_.apply(self._raw(self.inputs_of(frame)))
+
+    def inputs_of(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """What the classifier sees (n, d): with `dense`, filled, marked and standardised columns."""
+        return self._filled(matrix(frame, self.inputs, self.popularity)[self.columns_].to_numpy())
 
     def _raw(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         proba = np.zeros((len(X), len(self.classes_)))
@@ -125,7 +128,7 @@ class Tabular(ClassifierMixin, BaseEstimator):
     def _prepare(self, X: NDArray[np.float64]) -> None:
         if self.dense:
             self.median_ = np.nanmedian(X, axis=0)
-            self.marked_ = np.isnan(X).any(axis=0)
+            self.marked_: NDArray[np.bool_] = np.asarray(np.isnan(X).any(axis=0))
             self.scaler_ = StandardScaler().fit(self._marked(X))
 
     def _marked(self, X: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -74,10 +74,14 @@ class EvidenceEnsemble(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """See `Candidate`."""
-        X = self.inputs_of(frame)
         keys = evidence.keys_of(frame) if self.pool_ is not None else {}
         found = {name: self.sources_[name].transform(keys[name]) for name in keys}
-        return self.calibration_.apply(self._joined([self._spread(model, X) for model in self.models_], found))
+        return self.calibration_.apply(self._joined(self.probas_of(frame), found))
+
+    def probas_of(self, frame: pd.DataFrame) -> list[NDArray[np.float64]]:
+        """Probabilities (n, K) of each fitted model."""
+        X = self.inputs_of(frame)
+        return [self._spread(model, X) for model in self.models_]
 
     def inputs_of(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """What the trees see (n, d): the numbers, and the evidence where classes are few."""

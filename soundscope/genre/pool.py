@@ -61,6 +61,18 @@ class Pool(BaseEstimator):
         """Pooled logits (n, K)."""
         return self._sum(self._terms(probas, found), self.weights_, self.bias_)
 
+    def parts(
+        self, probas: Sequence[NDArray[np.float64]], found: dict[str, NDArray[np.float32]]
+    ) -> dict[str, NDArray[np.float64]]:
+        """What each source, and all models together, add to the logits (n, K); with the bias they add up to `logits`."""
+        k, at = probas[0].shape[1], len(probas)
+        out = {"model all": self._sum(self._terms(probas, {}), self.weights_[:at], np.zeros(k))}
+        for name, values in found.items():
+            terms = self._terms(probas, {name: values})[len(probas) :]
+            out[name] = self._sum(terms, self.weights_[at : at + len(terms)], np.zeros(k))
+            at += len(terms)
+        return out
+
     def _terms(self, probas: Sequence[NDArray[np.float64]], found: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         k = probas[0].shape[1]
         terms = [log_probability(proba).astype(np.float32) for proba in probas]

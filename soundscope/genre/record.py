@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from soundscope.genre import splits
+from soundscope.genre import drift, splits
 from soundscope.genre.calibrate import log_loss
 from soundscope.genre.candidates import Candidate
 from soundscope.genre.data import TrainingSet
@@ -99,6 +99,7 @@ class Run:
                 row["metric"]: {name: _plain(row[name]) for name in ("value", "ci_low", "ci_high")}
                 for row in whole[whole["class"] == "all"].to_dict("records")
             },
+            "reference": drift.reference(self.data.frame),
             "seed": self.settings.train.seed,
             "versions": {name: version(name) for name in _LIBRARIES},
             "meant_for": "suggesting labels for tracks of the same catalogue; not for judging artists, listeners or rights.",

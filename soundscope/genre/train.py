@@ -19,7 +19,6 @@ from soundscope.genre.data import TrainingSet, load_training
 from soundscope.genre.evaluate import align, evaluate, majority
 from soundscope.settings import Settings
 
-STRONG = "random_forest"
 HELD_FOLD = 1
 
 
@@ -65,7 +64,7 @@ def train(
     if problem:
         rows, report = run.not_trained(problem, champion)
         return TrainOutcome(rows, champion, "not_trained", report)
-    trained = [_fit(name, run, folds) for name in (candidates.BASELINE, STRONG)]
+    trained = [_fit(name, run, folds) for name in (candidates.BASELINE, candidates.STRONGEST)]
     challenger = min(trained, key=lambda one: one.model.held_log_loss_)
     reigning, note = _load(settings, champion, data.target)
     verdict = _judge(challenger, reigning, run, folds)

@@ -55,6 +55,7 @@ def test_every_candidate_learns_calibrates_and_survives_storage(name, rows, tmp_
     assert registry.has_seen(tmp_path, "m-1", rows["track_id"]).sum() == test["track_id"].nunique()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lightgbm", "random_forest", "evidence_ensemble"])
 def test_many_rare_classes_do_not_diverge(name):
     rows = frame(1000, seed=3, genres=tuple(f"style {i:03d}" for i in range(70)), noise=0.5)
