@@ -18,8 +18,12 @@ from soundscope.ingest.ledger import Ledger
 from soundscope.sources.base import Deferred, QuotaSpent
 
 MAX_WAIT_S = 60.0
-# The provider counts arrivals, we count departures; this share of the window absorbs the difference.
-_MARGIN = 0.02
+# A call counts from when its answer was there: it had arrived before that, so a window counted this way is never shorter than the
+# provider's own. What remains is rounding.
+_MARGIN = 0.002
+# A call whose process died is under way for so long, and no longer.
+_UNDER_WAY_S = 60.0
+_POLL_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,10 @@ class Budget:
             self._sleep(wait)
 
     def settle(self, request_id: int, status: int | None) -> None:
-        """Record the status of the answer to a reserved call; None if none came."""
+        """Record the status of the answer to a reserved call (None if none came), and that it is over."""
+        values = {"http_status": status or 0, "sent_at": self._clock()}
         with self.ledger.begin() as connection:
-            connection.execute(sa.update(t.requests).where(t.requests.c.request_id == request_id).values(http_status=status))
+            connection.execute(sa.update(t.requests).where(t.requests.c.request_id == request_id).values(**values))
 
     def hold(self, seconds: float, reason: str) -> datetime:
         """The provider said wait: no process calls it for `seconds`. Returns the instant (UTC) it ends."""
@@ -121,16 +126,27 @@ class Budget:
                     f"the budget of {limits.quota} calls for {self.provider} is spent", retry_at=_instant(max(free_at, now + 1))
                 )
             if limits.rate is not None:
-                window = limits.window_s * (1 + _MARGIN)
-                if self._count(connection, now - window) >= limits.rate:
-                    wait = self._nth_newest(connection, limits.rate, now) + window - now
-                    if wait > MAX_WAIT_S:
-                        raise Deferred(f"the rate window of {self.provider} is full", retry_at=_instant(now + wait))
-                    return max(wait, 0.001), None
+                wait = self._full_for(connection, now, limits.rate, limits.window_s * (1 + _MARGIN))
+                if wait > MAX_WAIT_S:
+                    raise Deferred(f"the rate window of {self.provider} is full", retry_at=_instant(now + wait))
+                if wait > 0:
+                    return wait, None
             row = {"provider": self.provider, "account": self.account, "run_id": self.run_id, "kind": kind, "sent_at": now}
             inserted = connection.execute(sa.insert(t.requests).values(**row))
             key = inserted.inserted_primary_key
             return 0.0, int(key[0]) if key else None
+
+    def _full_for(self, connection: sa.Connection, now: float, rate: int, window: float) -> float:
+        """Seconds until the rate window has room; 0 if it has."""
+        r = t.requests.c
+        under_way = sa.and_(r.http_status.is_(None), r.sent_at > now - max(_UNDER_WAY_S, window))
+        query = sa.select(sa.func.count()).where(self._mine(), under_way)
+        busy = int(connection.execute(query).scalar_one())
+        if busy >= rate:
+            return _POLL_S
+        over = sa.select(r.sent_at).where(self._mine(), r.http_status.is_not(None), r.sent_at > now - window)
+        oldest = connection.execute(over.order_by(r.sent_at.desc()).offset(rate - busy - 1).limit(1)).scalar()
+        return max(float(oldest) + window - now, 0.001) if oldest is not None else 0.0
 
     def _hold(self, connection: sa.Connection, now: float) -> tuple[float, str] | None:
         h = t.holds.c

@@ -1,7 +1,8 @@
 """Fetch: one batch of units from one source, every answer landed, every outcome acknowledged in the ledger.
 
 The file is landed first and the ledger told after, so that a death in between loses nothing: `reconcile` reads the outcomes back from
-the file. One refusal or one spent budget ends the batch with one message, not with one failure per unit.
+the file. One refusal or one spent budget ends the batch with one message, not with one failure per unit; a unit without a usable answer
+is set aside, and several in a row mean that the provider is down.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from soundscope.ingest.ledger import Ledger, utcnow
 from soundscope.ingest.plan import Batch
 from soundscope.ingest.session import Session
 from soundscope.settings import Settings
-from soundscope.sources.base import Answer, Outcome, ProviderTrouble, Refused, Unit
+from soundscope.sources.base import Answer, Outcome, ProviderTrouble, Refused, Unit, Unreachable
+from soundscope.sources.registry import SOURCES
 
 log = logging.getLogger(__name__)
+# So many units in a row without a usable answer, and the provider counts as down.
+_PATIENCE = 3
 
 
 @dataclass
@@ -48,33 +52,65 @@ def fetch(session: Session, batch: Batch, progress: Callable[[int, int], None] |
     Raises:
         DiskFull: an answer could not be landed.
     """
-    source = session.sources[batch.provider]
     result = FetchResult(batch.name, batch.provider, batch.kind)
     units = {unit.key: unit for unit in batch.units}
     settled: dict[str, dict[str, object]] = {}
-    session.asked.update((batch.provider, _unit_kind(batch, unit.key), unit.key) for unit in batch.units)
+    session.asked.update((batch.provider, unit_kind(batch.kind, unit.key), unit.key) for unit in batch.units)
     root = session.settings.paths.landing
     with landing.LandingWriter(
         root, batch.provider, batch.kind, session.run_id, f"{batch.kind}-{batch.number}-{id(batch):x}"
     ) as writer:
-        try:
-            for answer in source.fetch(batch.kind, batch.units):
-                _land(writer, batch, answer, units)
-                settled |= _settle(session, batch, answer, units)
-                if progress:
-                    progress(len(settled), len(units))
-        except ProviderTrouble as trouble:
-            result.message, result.retry_at = trouble.message, trouble.retry_at
-            if isinstance(trouble, Refused):
-                session.refuse(batch.provider, trouble.capability, trouble.message)
-            else:
-                log.warning("%s: %s", batch.name, trouble.message)
-            settled |= _leave(batch, trouble, settled)
-    rows = [{**row, "kind": _unit_kind(batch, str(row["key"]))} for row in settled.values()]
+        patience = _PATIENCE
+        while patience and len(settled) < len(units):
+            before = len(settled)
+            try:
+                if batch.provider in session.down:
+                    raise session.down[batch.provider]
+                left = [unit for unit in batch.units if unit.key not in settled]
+                for answer in session.sources[batch.provider].fetch(batch.kind, left):
+                    _land(writer, batch, answer, units)
+                    _watch(session, batch.provider, answer)
+                    settled |= _settle(session, batch, answer, units)
+                    if progress:
+                        progress(len(settled), len(units))
+                break
+            except Unreachable as trouble:
+                patience = _less(patience, trouble, len(settled) > before)
+                result.message = trouble.message
+                _set_aside(session, batch, trouble, settled, patience)
+            except ProviderTrouble as trouble:
+                patience = 0
+                result.message, result.retry_at = trouble.message, trouble.retry_at
+                if isinstance(trouble, Refused):
+                    session.refuse(batch.provider, trouble.capability, trouble.message)
+                else:
+                    log.warning("%s: %s", batch.name, trouble.message)
+                settled |= _leave(batch, trouble, settled)
+    rows = [{**row, "kind": unit_kind(batch.kind, str(row["key"]))} for row in settled.values()]
     session.ledger.record(session.run_id, rows, writer.landed.row if writer.landed else None)
     result.outcomes = Counter(str(row["outcome"]) for row in settled.values())
     result.landing_file = writer.landed.row["landing_file"] if writer.landed else None
     return result
+
+
+def _less(patience: int, trouble: Unreachable, has_moved: bool) -> int:
+    """How many more units may fail in a row. One that is answered in between shows that the provider works."""
+    if trouble.is_silent:
+        return 0
+    return _PATIENCE - 1 if has_moved else patience - 1
+
+
+def _set_aside(
+    session: Session, batch: Batch, trouble: Unreachable, settled: dict[str, dict[str, object]], patience: int
+) -> None:
+    """Leave the units that failed and go on with the others; after several in a row leave the provider alone for this run."""
+    size = session.sources[batch.provider].batch_size(batch.kind) if patience else len(batch.units)
+    open_units = [unit for unit in batch.units if unit.key not in settled]
+    failed = Batch(batch.provider, batch.kind, tuple(open_units[:size]), batch.number)
+    log.warning("%s: %s", batch.name, trouble.message)
+    settled |= _leave(failed, trouble, settled)
+    if not patience:
+        session.down[batch.provider] = trouble
 
 
 def reconcile(settings: Settings, ledger: Ledger) -> int:
@@ -94,11 +130,31 @@ def reconcile(settings: Settings, ledger: Ledger) -> int:
     return taken
 
 
-def _unit_kind(batch: Batch, key: str) -> str:
-    """The large archive file settles weeks, and itself."""
-    if batch.kind == "all":
-        return "all" if key == "all" else "week"
-    return batch.kind
+def unit_kind(kind: str, key: str) -> str:
+    """The kind of a unit that was settled by a request of this kind: the large archive files settle weeks, and themselves."""
+    if key == "all":
+        return kind
+    return "week" if kind == "all" else kind.removesuffix("_all")
+
+
+def _watch(session: Session, provider: str, answer: Answer) -> None:
+    """Report what is not as it was when the source was written; nothing stops because of it."""
+    shape = SOURCES[provider].source.shapes.get(answer.kind)
+    body = answer.reply.body
+    told = set(answer.outcomes.values())
+    if shape is None or answer.reply.status != 200 or told == {Outcome.ABSENT} or body.startswith(b'{"error"'):
+        return
+    try:
+        changes = shape.changes(body)
+    except ValueError:
+        return
+    for change in changes:
+        example = f", for instance {change.example}" if change.example else ""
+        message = f"{change.key} {_DRIFT[change.what]}{example}; rows are read as far as they can be, the answers stay in landing"
+        session.note("schema_drift", f"{provider}.{answer.kind}", "warn", 1, message, f"{change.what} {change.key}")
+
+
+_DRIFT = {"appeared": "is new", "disappeared": "is gone", "retyped": "has another type"}
 
 
 def _land(writer: landing.LandingWriter, batch: Batch, answer: Answer, units: dict[str, Unit]) -> None:
@@ -132,7 +188,4 @@ def _leave(batch: Batch, trouble: ProviderTrouble, settled: dict[str, dict[str, 
 
 
 def _as_unit(row: dict[str, object]) -> dict[str, object]:
-    kind = row["kind"]
-    if kind == "all" and row["key"] != "all":
-        row = {**row, "kind": "week"}
-    return row
+    return {**row, "kind": unit_kind(str(row["kind"]), str(row["key"]))}

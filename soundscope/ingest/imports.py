@@ -267,7 +267,9 @@ def _expressions(mapping: Mapping[str, str], payload: Mapping[str, Any]) -> dict
     if "genre" in mapping:
         exprs["genre"] = words("genre")
     if "popularity" in mapping:
-        exprs["observed_at"] = literal(payload["date"]) if payload["date"] and payload["kind"] != "chart" else "cast(null as varchar)"
+        exprs["observed_at"] = (
+            literal(payload["date"]) if payload["date"] and payload["kind"] != "chart" else "cast(null as varchar)"
+        )
     if payload["kind"] == "chart":
         exprs["chart"] = column("chart") if "chart" in mapping and not payload["chart"] else literal(payload["chart"] or "")
         exprs["chart_date"] = (

@@ -184,6 +184,13 @@ class Ledger:
         with self.read() as connection:
             return {row.key: row.status for row in connection.execute(query)}
 
+    def unit_rows(self, provider: str, kind: str) -> dict[str, Any]:
+        """Every unit of a kind, by key: rows with status, updated_at and etag."""
+        u = t.units.c
+        query = sa.select(u.key, u.status, u.updated_at, u.etag).where(u.provider == provider, u.kind == kind)
+        with self.read() as connection:
+            return {row.key: row for row in connection.execute(query)}
+
     def unit_etag(self, provider: str, kind: str, key: str) -> str | None:
         """Entity tag of the answer held for a unit, or None."""
         u = t.units.c

@@ -6,6 +6,7 @@ tables and loads everything again, which gives the same tables.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,8 @@ from soundscope.ingest.imports import load_import
 from soundscope.ingest.raw_schema import RAW
 from soundscope.ingest.typed import create_raw, insert_typed, literal
 from soundscope.sources.base import RowSpec
-from soundscope.sources.registry import ROWS
+from soundscope.sources.billboard_csv import csv_rows
+from soundscope.sources.registry import CSV_KINDS, ROWS
 
 log = logging.getLogger(__name__)
 _CHUNK_FILES = 200
@@ -150,12 +152,17 @@ def _load_answers(con: duckdb.DuckDBPyConnection, root: Path, chunk: list[Path],
     files = ", ".join(literal(path.as_posix()) for path in chunk)
     prefix = len(root.as_posix()) + 2
     con.execute(
-        f"create or replace temp table answers as select * exclude (body, filename, fetched_at), cast(body as json) as body, "
+        f"create or replace temp table texts as select * exclude (filename, fetched_at), "
         f"substr(filename, {prefix}) as landing_file, cast(rtrim(fetched_at, 'Z') as timestamp) as fetched_at "
         f"from read_json([{files}], format = 'newline_delimited', columns = {_ENVELOPE}, filename = true, maximum_object_size = {line_limit}) "
         # Refusals and broken bodies are kept in landing and counted in the ledger; they hold no rows.
-        "where status = 200 and encoding = 'utf-8' and json_valid(body)"
+        "where status = 200 and encoding = 'utf-8'"
     )
+    _from_csv(con)
+    con.execute(
+        "create or replace temp table answers as select * replace (cast(body as json) as body) from texts where json_valid(body)"
+    )
+    con.execute("drop table texts")
     kinds = con.execute("select distinct provider, kind from answers order by all").fetchall()
     for provider, kind in kinds:
         for spec in ROWS.get(provider, {}).get(kind, ()):
@@ -163,6 +170,17 @@ def _load_answers(con: duckdb.DuckDBPyConnection, root: Path, chunk: list[Path],
             result.add(spec.table, *insert_typed(con, spec.table, "stage", given, spec.bounds))
     con.execute("drop table if exists stage")
     con.execute("drop table answers")
+
+
+def _from_csv(con: duckdb.DuckDBPyConnection) -> None:
+    """Bodies that are CSV become JSON, so that rows are read from them like from any other."""
+    for provider, kind in con.execute("select distinct provider, kind from texts").fetchall():
+        if (provider, kind) not in CSV_KINDS:
+            continue
+        which = f"provider = {literal(provider)} and kind = {literal(kind)}"
+        for number, file, body in con.execute(f"select n, landing_file, body from texts where {which}").fetchall():
+            rows = json.dumps({"rows": csv_rows(body)}, ensure_ascii=False)
+            con.execute(f"update texts set body = ? where {which} and n = ? and landing_file = ?", [rows, number, file])
 
 
 def _stage(con: duckdb.DuckDBPyConnection, spec: RowSpec, provider: str, kind: str) -> list[str]:

@@ -6,14 +6,16 @@ Opened by the command line and by flows alike; planning is in `plan.py`, fetchin
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from soundscope.ingest import tables as t
 from soundscope.ingest.budget import Budget, Limits
-from soundscope.ingest.ledger import Ledger, account_of
+from soundscope.ingest.ledger import Ledger, account_of, utcnow
 from soundscope.settings import Settings, spotify_credentials
-from soundscope.sources.base import Capability, ProviderTrouble, Refused, Source
+from soundscope.sources.base import Capability, ProviderTrouble, Refused, Source, Unit, Unreachable
 from soundscope.sources.http import Client
 from soundscope.sources.registry import SOURCES, Disabled, address, enabled, make
 
@@ -28,6 +30,8 @@ class Session:
     Attributes:
         refused: what was refused in this run: (provider, capability) -> message.
         asked: units asked for in this run, (provider, kind, key); none is asked twice, whatever came of it.
+        capabilities: provider -> capability -> whether it is allowed, as probed.
+        noted: results of checks that this run has reported.
     """
 
     settings: Settings
@@ -39,10 +43,49 @@ class Session:
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
     asked: set[tuple[str, str, str]] = field(default_factory=set)
     capabilities: dict[str, dict[str, bool]] = field(default_factory=dict)
+    noted: set[tuple[str, str, str]] = field(default_factory=set)
+    _mutex: threading.Lock = field(default_factory=threading.Lock)
+    # Providers that gave no usable answer several times in a row; left alone for the rest of the run.
+    down: dict[str, Unreachable] = field(default_factory=dict)
+    # Set by a backfill: no unit is left for the next run for the sake of this one's length.
+    is_backfill: bool = False
+
+    def room(self, provider: str) -> int | None:
+        """Units that may still be asked of a provider in this run; None is no limit."""
+        most = SOURCES[provider].per_run
+        if most is None or self.is_backfill:
+            return None
+        return max(0, most - sum(1 for mark in self.asked if mark[0] == provider and mark[2]))
+
+    def due(self, provider: str, kind: str, units: Sequence[Unit] | None) -> list[Unit]:
+        """Of these units (all that the ledger knows, if None) those to ask for now, most urgent first; none twice in a run."""
+        if units is not None:
+            self.ledger.plan_units(units)
+        names = {unit.key for unit in units} if units is not None else None
+        due = self.ledger.due_units(provider, kind)
+        return [u for u in due if (names is None or u.key in names) and (provider, kind, u.key) not in self.asked]
+
+    def note(self, check: str, subject: str, status: str, failures: int, message: str, about: str = "") -> None:
+        """Put one result of a check into the ledger, once in this run for each subject and what it is about."""
+        with self._mutex:
+            if (check, subject, about) in self.noted:
+                return
+            self.noted.add((check, subject, about))
+        row = {
+            "run_id": self.run_id, "release_id": None, "check": check, "table_name": subject, "status": status, "failures": failures,
+            "message": message, "checked_at": utcnow(),
+        }  # fmt: skip
+        self.ledger.insert(t.check_results, [row])
+        if status != "pass":
+            log.warning("%s: %s: %s", check, subject, message)
 
     def allows(self, provider: str, capability: str) -> bool:
         """Whether a provider is there and has not refused this, now or when probed."""
-        if provider not in self.sources or (provider, "catalogue") in self.refused or (provider, capability) in self.refused:
+        if (
+            provider not in self.sources
+            or provider in self.down
+            or any((provider, what) in self.refused for what in ("catalogue", "token", capability))
+        ):
             return False
         known = self.capabilities.get(provider, {})
         return known.get("catalogue", True) and known.get(capability, True)
@@ -97,9 +140,11 @@ def limits(settings: Settings, name: str) -> Limits:
     said, entry = settings.provider(name), SOURCES[name]
     live = settings.profile == "live"
     development = name == "spotify" and (live or settings.sandbox.tier.startswith("development"))
+    # The sandbox enforces published limits, in its own time.
+    window_s = entry.window_s if live else entry.window_s / settings.sandbox.time_scale
     return Limits(
-        rate=said.rate or (entry.rate if live else None),
-        window_s=said.window_s or entry.window_s,
+        rate=said.rate or (entry.rate if live or entry.is_strict else None),
+        window_s=said.window_s or window_s,
         quota=said.daily_budget if said.daily_budget is not None else (entry.daily_budget if live or development else None),
         quota_window_s=said.quota_window_s,
     )
@@ -131,9 +176,21 @@ def probe(session: Session, *, force: bool = False) -> dict[str, list[Capability
                 session.ledger.save_capabilities(name, budget.account, rows)
                 known = {capability.capability: capability.is_allowed for capability in found}
         session.capabilities[name] = known or {}
+        _lift(session, name)
         if hasattr(source, "capabilities"):
             source.capabilities = session.capabilities[name]
     return asked
+
+
+def _lift(session: Session, name: str) -> None:
+    """The few calls a day are for development apps; one that may ask for audio features is none."""
+    if (
+        name == "spotify"
+        and session.capabilities[name].get("audio_features")
+        and session.settings.provider(name).daily_budget is None
+    ):
+        budget = session.budgets[name]
+        budget.limits = replace(budget.limits, quota=None)
 
 
 def _agent(settings: Settings, name: str) -> str | None:

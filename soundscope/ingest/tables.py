@@ -99,8 +99,8 @@ requests = Table(
     Column("account", String(64), comment="Hash of the account whose budget is spent; never the account itself."),
     Column("run_id", String(64), comment="The run that sent it."),
     Column("kind", String(64), comment="What was asked for."),
-    Column("sent_at", Float, comment="When, in seconds since 1970 (UTC)."),
-    Column("http_status", Integer, comment="Status of the answer; NULL where none came."),
+    Column("sent_at", Float, comment="When it was sent, then when its answer was there, in seconds since 1970 (UTC)."),
+    Column("http_status", Integer, comment="Status of the answer; 0 where none came, NULL while it is under way."),
     Index("requests_by_time", "provider", "account", "sent_at"),
     comment="Every call made, reserved before it is sent; one row per call.",
 )

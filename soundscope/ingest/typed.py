@@ -22,9 +22,7 @@ def create_raw(con: duckdb.DuckDBPyConnection) -> None:
     for name, table in {**RAW, "quarantine": QUARANTINE_TABLE}.items():
         _create(con, name, table, {**table.columns, **COMMON})
     _create(con, "providers", PROVIDERS_TABLE, PROVIDERS_TABLE.columns)
-    con.execute(
-        "create table if not exists raw.loaded_files (landing_file varchar, provider varchar)"
-    )
+    con.execute("create table if not exists raw.loaded_files (landing_file varchar, provider varchar)")
     con.execute("comment on table raw.loaded_files is 'Landing files that have been loaded; one row per file.'")
 
 

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
+from soundscope.sources.shape import Shape
+
 
 class Outcome(StrEnum):
     """What came of asking for one thing. An outage is never `absent`."""
@@ -97,10 +99,16 @@ class Source(Protocol):
     name: ClassVar[str]
     licence: ClassVar[str]
     train_ok: ClassVar[bool]
+    # 0..100, or rank where only the order means something: then it becomes a percentile.
+    popularity_scale: ClassVar[str]
+    # How long its values may be kept; None for ever.
+    ttl: ClassVar[timedelta | None]
     # kind -> how long an answer stays fresh; None means for ever.
     fresh: ClassVar[Mapping[str, timedelta | None]]
     # kind of answer -> how rows are read from it.
     rows: ClassVar[Mapping[str, tuple[RowSpec, ...]]]
+    # kind of answer -> what its rows looked like when this was written.
+    shapes: ClassVar[Mapping[str, Shape]]
 
     def batch_size(self, kind: str) -> int:
         """Most units of this kind in one call to `fetch`'s inner request."""
@@ -156,4 +164,11 @@ class Refused(ProviderTrouble):
 
 
 class Unreachable(ProviderTrouble):
-    """No usable answer after several attempts: outage, cut connection, malformed body."""
+    """No usable answer after several attempts: outage, cut connection, malformed body.
+
+    `is_silent`: nothing answers at all, so that waiting for more of the same would only take time.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, is_silent: bool = False) -> None:
+        super().__init__(message, status=status)
+        self.is_silent = is_silent

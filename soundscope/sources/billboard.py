@@ -15,6 +15,7 @@ from typing import ClassVar
 from soundscope.sources.base import Answer, Capability, Outcome, RowSpec, Unit, Unreachable
 from soundscope.sources.http import Client
 from soundscope.sources.json_sql import elements, text
+from soundscope.sources.shape import Shape
 
 LIVE_URL = "https://raw.githubusercontent.com/mhollingshead/billboard-hot-100/main"
 CHART = "billboard_hot_100"
@@ -31,6 +32,8 @@ _ENTRY = {
     "reported_weeks": text("$.weeks_on_chart"),
 }
 
+_SHAPE = "song:str artist:str this_week:int last_week:int|null peak_position:int weeks_on_chart:int"
+
 
 class BillboardHot100:
     """The archive as a source of `week` units, keyed by chart date."""
@@ -38,6 +41,8 @@ class BillboardHot100:
     name: ClassVar[str] = CHART
     licence: ClassVar[str] = "none stated; chart data belongs to its publisher"
     train_ok: ClassVar[bool] = False
+    popularity_scale: ClassVar[str] = "0..100"
+    ttl: ClassVar[timedelta | None] = None
     fresh: ClassVar[Mapping[str, timedelta | None]] = {"valid_dates": timedelta(0), "week": None, "all": None}
     rows: ClassVar[Mapping[str, tuple[RowSpec, ...]]] = {
         "week": (RowSpec("chart_entries", elements("$.data[*]"), {**_ENTRY, "chart_date": text("$.date", "body")}),),
@@ -51,6 +56,10 @@ class BillboardHot100:
             ),
         ),
         "valid_dates": (),
+    }
+    shapes: ClassVar[Mapping[str, Shape]] = {
+        "week": Shape("data", _SHAPE),
+        "all": Shape("", "date:str data:list"),
     }
 
     def __init__(self, client: Client, url: str) -> None:
@@ -94,17 +103,31 @@ class BillboardHot100:
             headers = {"If-None-Match": unit.etag} if unit.etag else {}
             reply = self.client.get("week", f"{self.url}/date/{unit.key}.json", headers=headers)
             outcome = {200: Outcome.OK, 304: Outcome.OK, 404: Outcome.ABSENT}.get(reply.status, Outcome.ERROR)
-            yield Answer(
-                "week", [unit.key], reply, {unit.key: outcome}, None if reply.status == 200 else f"status {reply.status}"
-            )
+            message = None if reply.status in (200, 304) else f"status {reply.status}"
+            if reply.status == 200 and not _is_week(reply.body, unit.key):
+                outcome, message = Outcome.ERROR, "the file does not hold the week it is named for"
+            yield Answer("week", [unit.key], reply, {unit.key: outcome}, message)
 
     def _bulk(self, units: Sequence[Unit]) -> Answer:
         reply = self.client.get("all", f"{self.url}/all.json")
         wanted = {unit.key for unit in units}
         if reply.status != 200:
-            return Answer("all", ["all"], reply, {"all": Outcome.ABSENT}, f"status {reply.status}")
-        held = {week["date"] for week in json.loads(reply.body) if isinstance(week, dict) and week.get("data")}
+            outcome = Outcome.ABSENT if reply.status == 404 else Outcome.ERROR
+            return Answer("all", ["all"], reply, {"all": outcome}, f"status {reply.status}")
+        listed = json.loads(reply.body)
+        held = (
+            {week.get("date") for week in listed if isinstance(week, dict) and week.get("data")}
+            if isinstance(listed, list)
+            else set()
+        )
+        if not held:
+            return Answer("all", ["all"], reply, {"all": Outcome.ERROR}, "the file holds no weeks")
         return Answer("all", ["all"], reply, {"all": Outcome.OK} | dict.fromkeys(sorted(wanted & held), Outcome.OK))
+
+
+def _is_week(body: bytes, day: str) -> bool:
+    document = json.loads(body)
+    return isinstance(document, dict) and document.get("date") == day and bool(document.get("data"))
 
 
 def _is_date(value: object) -> bool:

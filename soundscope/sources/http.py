@@ -95,10 +95,11 @@ class Client:
             json_body: bool = True) -> Reply:  # fmt: skip
         """GET through `call`."""
 
-        def send() -> Reply:
-            return _reply(self.session.get(url, params=dict(params or {}), headers=dict(headers or {}), timeout=self.timeout_s))
+        return self.call(kind, lambda: self.send(url, params=params, headers=headers), json_body=json_body)
 
-        return self.call(kind, send, json_body=json_body)
+    def send(self, url: str, *, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> Reply:
+        """One GET, whatever its status; for sources that read the answer before `call` does."""
+        return _reply(self.session.get(url, params=dict(params or {}), headers=dict(headers or {}), timeout=self.timeout_s))
 
     def call(self, kind: str, send: Callable[[], Reply], *, json_body: bool = True) -> Reply:
         """Send one request under the rules all providers share.
@@ -106,7 +107,7 @@ class Client:
         Args:
             kind: what is asked for, for the ledger.
             send: sends it and returns the answer, whatever its status.
-            json_body: a 200 whose body is not JSON counts as cut short.
+            json_body: a 200 whose body is not JSON counts as cut short; else one whose last line does not end.
         Returns:
             An answer with a status other than 429 and 5xx.
         Raises:
@@ -114,15 +115,15 @@ class Client:
             QuotaSpent: the account's quota is used up.
             Unreachable: no usable answer after several attempts.
         """
-        trouble, status = "no answer", None
+        trouble, status, is_silent = "no answer", None, False
         for attempt in range(1, ATTEMPTS + 1):
             ticket = self.gate.acquire(kind)
-            status = None
+            status, is_silent = None, False
             try:
                 reply = send()
                 status = reply.status
             except requests.RequestException as error:
-                trouble = _describe(error)
+                trouble, is_silent = _describe(error)
             finally:
                 self.gate.settle(ticket, status)
             if status is not None:
@@ -132,14 +133,16 @@ class Client:
                     if attempt < ATTEMPTS:
                         self._sleep(wait)
                     continue
-                if status < 500 and not (status == 200 and json_body and not is_json(reply.body)):
+                if status < 500 and (status != 200 or is_whole(reply.body, json_body)):
                     return reply
-                trouble = f"status {status}" if status >= 500 else "a body that is cut short or not JSON"
+                trouble = f"status {status}" if status >= 500 else "a body that is cut short or of another kind"
             if attempt < ATTEMPTS:
                 self._sleep(_backoff(attempt))
         if status == 429:
             raise Deferred(f"{self.provider} keeps answering 429", status=429, retry_at=self.gate.hold(MAX_WAIT_S, "rate limit"))
-        raise Unreachable(f"{self.provider} gave no usable answer in {ATTEMPTS} attempts; last: {trouble}", status=status)
+        raise Unreachable(
+            f"{self.provider} gave no usable answer in {ATTEMPTS} attempts; last: {trouble}", status=status, is_silent=is_silent
+        )
 
     def _told_to_wait(self, reply: Reply, attempt: int) -> float:
         wait = retry_after(reply.headers.get("retry-after"))
@@ -170,6 +173,11 @@ def retry_after(value: str | None) -> float | None:
         return None
 
 
+def is_whole(body: bytes, json_body: bool) -> bool:
+    """Whether nothing is missing at the end of a body, as far as its kind can tell."""
+    return is_json(body) if json_body else body.endswith(b"\n")
+
+
 def is_json(body: bytes) -> bool:
     """Whether the body is one complete JSON document."""
     try:
@@ -183,10 +191,12 @@ def _backoff(attempt: int) -> float:
     return min(0.5 * 2 ** (attempt - 1), 8.0) * random.uniform(0.5, 1.5)
 
 
-def _describe(error: requests.RequestException) -> str:
+def _describe(error: requests.RequestException) -> tuple[str, bool]:
+    """What happened, and whether nobody answers at all: too slow, or no connection to be had."""
     if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    return "the connection failed or was cut"
+        return "no answer in time", True
+    refused = any(word in str(error) for word in ("Failed to establish", "NameResolution", "Connection refused"))
+    return ("no connection", True) if refused else ("the connection failed or was cut", False)
 
 
 def _reply(response: requests.Response) -> Reply:

@@ -1,4 +1,4 @@
-"""ReccoBeats: audio features by Spotify id, without a key. The feature provider for everyone whom Spotify refuses.
+"""ReccoBeats: audio features by Spotify id or ISRC, without a key. The feature provider for everyone whom Spotify refuses.
 
 What is known of it: at most 40 ids a call; unknown ids are left out, not null; the order is not promised, so rows are joined by the last
 part of `href`; no time signature. No licence or terms were found, so its values count as unspecified and nothing is trained on them
@@ -8,13 +8,15 @@ unless the user says so.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import ClassVar
 
-from soundscope.sources.base import Answer, Capability, Outcome, RowSpec, Unit
+from soundscope.sources.base import Answer, Capability, Outcome, Reply, RowSpec, Unit
 from soundscope.sources.http import Client
 from soundscope.sources.json_sql import elements, text
+from soundscope.sources.shape import Shape
 
 LIVE_URL = "https://api.reccobeats.com/v1"
 _SPOTIFY_ID = "nullif(regexp_extract(json_extract_string(e, '$.href'), '([0-9A-Za-z]{22})$', 1), '')"
@@ -25,11 +27,13 @@ _FEATURES = (
 
 
 class ReccoBeats:
-    """ReccoBeats as a source of `audio_features` units, keyed by Spotify id."""
+    """ReccoBeats as a source of `audio_features` units, keyed by Spotify id or by ISRC."""
 
     name: ClassVar[str] = "reccobeats"
     licence: ClassVar[str] = "unspecified"
     train_ok: ClassVar[bool] = False
+    popularity_scale: ClassVar[str] = "0..100"
+    ttl: ClassVar[timedelta | None] = None
     fresh: ClassVar[Mapping[str, timedelta | None]] = {"audio_features": None}
     rows: ClassVar[Mapping[str, tuple[RowSpec, ...]]] = {
         "audio_features": (
@@ -43,9 +47,12 @@ class ReccoBeats:
                     **{name: text(f"$.{name}") for name in _FEATURES},
                 },
                 # A row nobody asked for cannot be joined to anything.
-                where=f"list_contains(keys, {_SPOTIFY_ID})",
+                where=f"list_contains(keys, {_SPOTIFY_ID}) or list_contains(keys, {text('$.isrc')})",
             ),
         )
+    }
+    shapes: ClassVar[Mapping[str, Shape]] = {
+        "audio_features": Shape("content", "id:str href:str isrc?:str|null " + " ".join(f"{name}:num" for name in _FEATURES))
     }
 
     def __init__(self, client: Client, url: str) -> None:
@@ -67,14 +74,24 @@ class ReccoBeats:
             keys = [unit.key for unit in units[start : start + size]]
             reply = self.client.get(kind, f"{self.url}/audio-features", params={"ids": ",".join(keys)})
             if reply.status == 200:
-                got = {str(row.get("href", "")).rsplit("/", 1)[-1] for row in _content(reply.body)}
-                yield Answer(kind, keys, reply, {key: Outcome.OK if key in got else Outcome.ABSENT for key in keys})
+                yield _answer(kind, keys, reply)
             else:
                 outcome = Outcome.ABSENT if reply.status == 404 else Outcome.ERROR
                 yield Answer(kind, keys, reply, dict.fromkeys(keys, outcome), f"status {reply.status}")
 
 
-def _content(body: bytes) -> list[dict[str, object]]:
-    document = json.loads(body)
+def _answer(kind: str, keys: list[str], reply: Reply) -> Answer:
+    """Which ids were answered. Where rows cannot be told to belong to an id, the missing ones are an error and not absent."""
+    document = json.loads(reply.body)
     content = document.get("content") if isinstance(document, dict) else None
-    return [row for row in content if isinstance(row, dict)] if isinstance(content, list) else []
+    if not isinstance(content, list):
+        return Answer(kind, keys, reply, dict.fromkeys(keys, Outcome.ERROR), "the answer holds no list of features")
+    got: set[str] = set()
+    is_clear = True
+    for row in content:
+        href, isrc = (row.get("href"), row.get("isrc")) if isinstance(row, dict) else (None, None)
+        is_clear &= isinstance(href, str) and bool(re.search("[0-9A-Za-z]{22}$", href))
+        got |= {str(href).rsplit("/", 1)[-1], str(isrc)}
+    missing = Outcome.ABSENT if is_clear else Outcome.ERROR
+    message = None if is_clear else "rows of the answer name no track"
+    return Answer(kind, keys, reply, {key: Outcome.OK if key in got else missing for key in keys}, message)

@@ -22,9 +22,11 @@ import spotipy
 from spotipy.cache_handler import MemoryCacheHandler
 from spotipy.oauth2 import SpotifyClientCredentials, SpotifyOauthError
 
+from soundscope.sources.alike import may_be, without_guests
 from soundscope.sources.base import Answer, Capability, Outcome, Refused, Reply, RowSpec, Unit
 from soundscope.sources.http import Client
-from soundscope.sources.json_sql import elements, first_day, joined, precision, text
+from soundscope.sources.shape import Shape
+from soundscope.sources.spotify_rows import ROWS, SHAPES
 
 LIVE_URL = "https://api.spotify.com/v1/"
 LIVE_TOKEN_URL = "https://accounts.spotify.com/api/token"  # noqa: S105 - an address
@@ -37,56 +39,6 @@ SEARCH_LIMIT = 5
 for _name in ("spotipy.client", "spotipy.oauth2"):
     logging.getLogger(_name).disabled = True
 
-_DATE = text("$.album.release_date")
-
-
-def _track_columns(identifier: str) -> dict[str, str]:
-    return {
-        # The requested id: without linked_from a relinked answer cannot be mapped back.
-        "source_id": identifier,
-        "spotify_id": identifier,
-        "isrc": f"upper(replace({text('$.external_ids.isrc')}, '-', ''))",
-        "title": text("$.name"),
-        "artist": text("$.artists[0].name"),
-        "artists": joined("$.artists[*].name", "; "),
-        "artist_ids": joined("$.artists[*].id", ";"),
-        "album": text("$.album.name"),
-        "release_date": first_day(_DATE),
-        "release_precision": f"coalesce({text('$.album.release_date_precision')}, {precision(_DATE)})",
-        "duration_ms": text("$.duration_ms"),
-        "explicit": text("$.explicit"),
-    }
-
-
-def _popularity(identifier: str) -> dict[str, str]:
-    return {
-        "source_id": identifier,
-        "spotify_id": identifier,
-        "title": text("$.name"),
-        "artist": text("$.artists[0].name"),
-        "popularity": text("$.popularity"),
-        "observed_at": "cast(fetched_at as varchar)",
-    }
-
-
-def _track_rows(rows: str, identifier: str, where: str = "json_type(e) = 'OBJECT'") -> tuple[RowSpec, ...]:
-    """Track metadata, and popularity where the tier gives it (an absent key is NULL, never 0)."""
-    has_popularity = f"{where} and {text('$.popularity')} is not null"
-    return (
-        RowSpec("tracks", rows, _track_columns(identifier), where),
-        RowSpec("popularity", rows, _popularity(identifier), has_popularity, bounds={"popularity": (0, 100)}),
-    )
-
-
-# Old playlists say `track`, new ones `item`; local files carry no id.
-_ITEM = "coalesce(json_extract(e, '$.item'), json_extract(e, '$.track'))"
-_ITEMS = f"list_transform({elements('$.items[*]')}, lambda e: {_ITEM})"
-_WITH_ID = "json_type(e) = 'OBJECT' and json_extract_string(e, '$.id') is not null"
-_FEATURES = (
-    "tempo", "danceability", "energy", "valence", "loudness", "acousticness", "instrumentalness", "speechiness",
-    "liveness", "key", "mode", "time_signature", "duration_ms",
-)  # fmt: skip
-
 
 class Spotify:
     """Spotify as a source of `playlist`, `artist_tracks`, `search`, `tracks`, `audio_features` and `artists` units."""
@@ -94,6 +46,9 @@ class Spotify:
     name: ClassVar[str] = "spotify"
     licence: ClassVar[str] = f"Spotify Developer Terms {TERMS}"
     train_ok: ClassVar[bool] = False
+    popularity_scale: ClassVar[str] = "0..100"
+    # The terms give no period; this is how long a value counts as fresh.
+    ttl: ClassVar[timedelta | None] = timedelta(days=30)
     fresh: ClassVar[Mapping[str, timedelta | None]] = {
         "playlist": timedelta(hours=20),
         "artist_tracks": timedelta(days=7),
@@ -102,82 +57,8 @@ class Spotify:
         "audio_features": timedelta(days=30),
         "artists": timedelta(days=30),
     }
-    rows: ClassVar[Mapping[str, tuple[RowSpec, ...]]] = {
-        "search": _track_rows(elements("$.tracks.items[*]"), text("$.id"), _WITH_ID),
-        "tracks": _track_rows(elements("$.tracks[*]"), "keys[i]"),
-        "track": _track_rows("[body]", "keys[1]"),
-        "playlist": (
-            *_track_rows(_ITEMS, text("$.id"), _WITH_ID),
-            RowSpec(
-                "genre_labels",
-                _ITEMS,
-                {
-                    "subject": "'track'",
-                    "source_id": text("$.id"),
-                    "spotify_id": text("$.id"),
-                    "title": text("$.name"),
-                    "artist": text("$.artists[0].name"),
-                    "label": text("$.genre", "payload"),
-                    "source": "'spotify:playlist:' || keys[1]",
-                },
-                f"{_WITH_ID} and {text('$.genre', 'payload')} is not null",
-            ),
-        ),
-        "artist_tracks": (),
-        "album_tracks": (
-            RowSpec(
-                "tracks",
-                elements("$.items[*]"),
-                {
-                    "source_id": text("$.id"),
-                    "spotify_id": text("$.id"),
-                    "title": text("$.name"),
-                    "artist": text("$.artists[0].name"),
-                    "artists": joined("$.artists[*].name", "; "),
-                    "artist_ids": joined("$.artists[*].id", ";"),
-                    "duration_ms": text("$.duration_ms"),
-                    "explicit": text("$.explicit"),
-                },
-                _WITH_ID,
-            ),
-        ),
-        "audio_features": (
-            RowSpec(
-                "audio_features",
-                elements("$.audio_features[*]"),
-                {"source_id": "keys[i]", "spotify_id": "keys[i]", **{name: text(f"$.{name}") for name in _FEATURES}},
-                "json_type(e) = 'OBJECT'",
-            ),
-        ),
-        "artists": (
-            RowSpec(
-                "genre_labels",
-                "flatten(list_transform(json_extract(body, '$.artists[*]'), lambda a: list_transform("
-                "coalesce(json_extract_string(a, '$.genres[*]'), []), "
-                "lambda g: json_object('id', json_extract_string(a, '$.id'), 'artist', json_extract_string(a, '$.name'), 'label', g))))",
-                {
-                    "subject": "'artist'",
-                    "artist_id": text("$.id"),
-                    "artist": text("$.artist"),
-                    "label": text("$.label"),
-                    "source": "'spotify:artist'",
-                },
-            ),
-        ),
-        "artist": (
-            RowSpec(
-                "genre_labels",
-                "list_transform(coalesce(json_extract_string(body, '$.genres[*]'), []), lambda g: json_object('label', g))",
-                {
-                    "subject": "'artist'",
-                    "artist_id": "keys[1]",
-                    "artist": text("$.name", "body"),
-                    "label": text("$.label"),
-                    "source": "'spotify:artist'",
-                },
-            ),
-        ),
-    }
+    rows: ClassVar[Mapping[str, tuple[RowSpec, ...]]] = ROWS
+    shapes: ClassVar[Mapping[str, Shape]] = SHAPES
 
     def __init__(self, client: Client, url: str, token_url: str, credentials: tuple[str, str]) -> None:
         self.client = client
@@ -257,18 +138,25 @@ class Spotify:
         if reply.status != 200:
             return Answer(kind, keys, reply, dict.fromkeys(keys, Outcome.ERROR), _message(reply))
         rows = _list(reply, kind)
-        rows += [None] * (len(keys) - len(rows))
-        outcomes = {key: Outcome.OK if row else Outcome.ABSENT for key, row in zip(keys, rows, strict=False)}
-        return Answer(kind, keys, reply, outcomes)
+        # Rows belong to the ids by their place: with another number of them none can be told to be anybody's.
+        if rows is None or len(rows) != len(keys):
+            return Answer(kind, keys, reply, dict.fromkeys(keys, Outcome.ERROR), f"the answer does not hold one of {kind} per id")
+        return Answer(
+            kind, keys, reply, {key: Outcome.OK if row else Outcome.ABSENT for key, row in zip(keys, rows, strict=True)}
+        )
 
     def _search(self, unit: Unit) -> Answer:
-        query = f'track:"{_quoted(unit.payload["title"])}" artist:"{_quoted(unit.payload["artist"])}"'
+        query = f'track:"{_quoted(unit.payload["title"])}" artist:"{_quoted(without_guests(unit.payload["artist"]))}"'
         reply = self._call("search", lambda sp: sp.search(query, limit=SEARCH_LIMIT, type="track"))
         self._guard(reply, "catalogue")
         if reply.status != 200:
             return Answer("search", [unit.key], reply, {unit.key: Outcome.ERROR}, _message(reply))
-        tracks = json.loads(reply.body).get("tracks") or {}
-        found = any(tracks.get("items") or [])
+        tracks = _dict(reply).get("tracks")
+        items = tracks.get("items") if isinstance(tracks, dict) else None
+        if not isinstance(items, list):
+            return Answer("search", [unit.key], reply, {unit.key: Outcome.ERROR}, "the answer holds no list of tracks")
+        title, artist = str(unit.payload["title"]), str(unit.payload["artist"])
+        found = any(_fits(title, artist, item) for item in items)
         return Answer("search", [unit.key], reply, {unit.key: Outcome.OK if found else Outcome.ABSENT})
 
     def _playlist(self, unit: Unit) -> Iterator[Answer]:
@@ -285,8 +173,8 @@ class Spotify:
                 outcome = Outcome.ABSENT if reply.status in (400, 404) else Outcome.ERROR
                 yield Answer("playlist", [unit.key], reply, {unit.key: outcome}, _message(reply))
                 return
-            page = json.loads(reply.body)
-            page = page.get("items") if isinstance(page.get("items"), dict) else page
+            page = _dict(reply)
+            page = page["items"] if isinstance(page.get("items"), dict) else page
             url = page.get("next")
             held = "items" in page
             outcome = Outcome.OK if held else Outcome.FORBIDDEN
@@ -302,7 +190,11 @@ class Spotify:
             yield Answer("artist_tracks", [unit.key], reply, {unit.key: outcome}, _message(reply))
             return
         yield Answer("artist_tracks", [unit.key], reply, {})
-        albums = [album["id"] for album in json.loads(reply.body).get("items", []) if album]
+        listed = _dict(reply).get("items")
+        if not isinstance(listed, list):
+            yield Answer("artist_tracks", [unit.key], reply, {unit.key: Outcome.ERROR}, "the answer holds no list of albums")
+            return
+        albums = [album["id"] for album in listed if isinstance(album, dict) and album.get("id")]
         for album in albums:
             answer = self._call("album_tracks", partial(_album_tracks, album=album))
             last = album == albums[-1]
@@ -415,10 +307,21 @@ def _message(reply: Reply) -> str | None:
     return None if reply.status == 200 else f"status {reply.status}: {reply.body[:200].decode('utf-8', 'replace')}"
 
 
-def _list(reply: Reply, name: str) -> list[Any]:
+def _dict(reply: Reply) -> dict[str, Any]:
     document = json.loads(reply.body)
-    rows = document.get(name) if isinstance(document, dict) else None
-    return list(rows) if isinstance(rows, list) else []
+    return document if isinstance(document, dict) else {}
+
+
+def _list(reply: Reply, name: str) -> list[Any] | None:
+    rows = _dict(reply).get(name)
+    return rows if isinstance(rows, list) else None
+
+
+def _fits(title: str, artist: str, item: Any) -> bool:
+    if not isinstance(item, dict) or not item.get("id"):
+        return False
+    credited = [str(act.get("name")) for act in item.get("artists") or [] if isinstance(act, dict)]
+    return any(may_be(title, artist, str(item.get("name")), name) for name in [*credited, ", ".join(credited)])
 
 
 def _quoted(words: str) -> str:

@@ -56,7 +56,9 @@ def write(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
         path = tmp_path / "in" / name
         path.parent.mkdir(exist_ok=True)
         data = text.encode() if isinstance(text, str) else text
-        path.write_bytes(gzip.compress(data) if name.endswith(".gz") else zstandard.compress(data) if name.endswith(".zst") else data)
+        path.write_bytes(
+            gzip.compress(data) if name.endswith(".gz") else zstandard.compress(data) if name.endswith(".zst") else data
+        )
         return path
 
     return make
@@ -79,7 +81,10 @@ def test_csv_in_every_wrapping(door: Door, write: Write, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a.json", "a.ndjson", "a.jsonl.gz", "b.json.zst"])
 def test_json_as_a_list_or_in_lines(door: Door, write: Write, name: str) -> None:
-    rows = [{"id": ID, "name": "One", "artists": "Ann; Bob", "tempo": 120.5, "year": 1999}, {"id": "x2", "name": "Zwei", "artists": "Cé"}]
+    rows = [
+        {"id": ID, "name": "One", "artists": "Ann; Bob", "tempo": 120.5, "year": 1999},
+        {"id": "x2", "name": "Zwei", "artists": "Cé"},
+    ]
     door.take(write(name, json.dumps(rows) if ".json." in name or name.endswith(".json") else "\n".join(map(json.dumps, rows))))
     assert door.ask("select source_id, spotify_id, artist, artists, release_date::varchar from raw.tracks order by title") == [
         (ID, ID, "Ann", "Ann; Bob", "1999-01-01"),
@@ -109,26 +114,37 @@ def test_values_that_cannot_be_typed_go_to_quarantine_and_the_row_stays(door: Do
             + "3,Loud and odd,A,0.5,3.5,12,1,-1,false,0,101,03/04/2020\n"
             + "4,Silent,A,0.5,-20,-1,0,0,no,1.5,0,2020\n"
             + "5,Nothing,A,,,NA,,,,NaN,,\n"
-            + ',,,0.5,-5,1,4,90,true,1000,1,2000-01-01\n',
+            + ",,,0.5,-5,1,4,90,true,1000,1,2000-01-01\n",
         ),
         "features",
     )
-    assert door.ask("select source_id, danceability, loudness, key, time_signature, tempo, duration_ms from raw.audio_features order by 1") == [
+    assert door.ask(
+        "select source_id, danceability, loudness, key, time_signature, tempo, duration_ms from raw.audio_features order by 1"
+    ) == [
         ("1", None, -3.0, 5, 4, 100.0, 200000),
         ("2", None, None, None, None, None, None),
         ("3", 0.5, None, None, None, None, None),
         ("4", 0.5, -20.0, -1, None, 0.0, None),
         ("5", None, None, None, None, None, None),
     ]
-    found = door.ask('select row_key, "field", raw_value, reason from raw.quarantine where table_name = \'audio_features\' order by all')
+    found = door.ask(
+        "select row_key, \"field\", raw_value, reason from raw.quarantine where table_name = 'audio_features' order by all"
+    )
     assert ("1 | Broken decimals | A", "danceability", "945", "outside 0..1") in found
     assert ("2 | Words | A", "key", "C", "not a whole number") in found
     assert ("3 | Loud and odd | A", "loudness", "3.5", "outside -60..0") in found
     assert ("4 | Silent | A", "duration_ms", "1.5", "not a whole number") in found
-    assert not [row for row in found if row[0].startswith("4") and row[1] in ("key", "time_signature", "tempo")], "silence is no error"
+    assert not [row for row in found if row[0].startswith("4") and row[1] in ("key", "time_signature", "tempo")], (
+        "silence is no error"
+    )
     assert not [row for row in found if row[0].startswith("5")], "missing is no error"
-    assert [row[3] for row in found if row[1] is None] == ["the row has no key: it needs spotify_id or isrc or source_id or title + artist"]
-    assert door.ask("select popularity from raw.popularity order by 1") == [(0.0,), (50.0,)] or door.ask("select count(*) from raw.quarantine where table_name = 'popularity'")[0][0] == 2
+    assert [row[3] for row in found if row[1] is None] == [
+        "the row has no key: it needs spotify_id or isrc or source_id or title + artist"
+    ]
+    assert (
+        door.ask("select popularity from raw.popularity order by 1") == [(0.0,), (50.0,)]
+        or door.ask("select count(*) from raw.quarantine where table_name = 'popularity'")[0][0] == 2
+    )
 
 
 def test_lines_that_are_no_rows_are_kept_in_quarantine(door: Door, write: Write) -> None:
@@ -140,7 +156,14 @@ def test_lines_that_are_no_rows_are_kept_in_quarantine(door: Door, write: Write)
 
 
 def test_hostile_titles_pass_unchanged(door: Door, write: Write) -> None:
-    titles = ["Robert'); drop table raw.tracks;--", "<script>alert(1)</script>", "=cmd|' /C calc'!A0", "\x1b[31mred", "א‮abc", "😀" * 500]
+    titles = [
+        "Robert'); drop table raw.tracks;--",
+        "<script>alert(1)</script>",
+        "=cmd|' /C calc'!A0",
+        "\x1b[31mred",
+        "א‮abc",
+        "😀" * 500,
+    ]
     rows = [{"id": str(n), "title": title, "artist": "A"} for n, title in enumerate(titles)]
     door.take(write("hostile.ndjson", "\n".join(json.dumps(row) for row in rows)))
     assert [row[0] for row in door.ask("select title from raw.tracks order by source_id")] == titles
@@ -163,7 +186,9 @@ def test_a_chart_with_ids_and_features(door: Door, write: Write) -> None:
     rows = [{"rank": 1, "artistName": "A", "trackName": "T", "trackDanceability": 617, "trackAnalysisURL": f"https://api/v1/audio-analysis/{ID}",
              "artistGenre": "soul, motown"}]  # fmt: skip
     door.take(write("top.json", json.dumps(rows)), "chart", chart="top_1", date="2021-09-15")
-    assert door.ask("select chart, chart_date::varchar, rank, title, spotify_id from raw.chart_entries") == [("top_1", "2021-09-15", 1, "T", ID)]
+    assert door.ask("select chart, chart_date::varchar, rank, title, spotify_id from raw.chart_entries") == [
+        ("top_1", "2021-09-15", 1, "T", ID)
+    ]
     assert door.ask("select spotify_id from raw.tracks") == [(ID,)]
     assert door.ask("select label from raw.genre_labels order by 1") == [("motown",), ("soul",)]
     assert door.ask("select raw_value from raw.quarantine") == [("617",)]
@@ -171,14 +196,21 @@ def test_a_chart_with_ids_and_features(door: Door, write: Write) -> None:
 
 def test_chart_titles_that_look_like_nothing_or_numbers_stay(door: Door, write: Write) -> None:
     door.take(
-        write("c.csv", "chart_week,current_week,title,performer,last_week\n2022-01-01,1,23,NA,-\n2022-01-01,2,1985,Bo,1\n"), "chart", chart="x"
+        write("c.csv", "chart_week,current_week,title,performer,last_week\n2022-01-01,1,23,NA,-\n2022-01-01,2,1985,Bo,1\n"),
+        "chart",
+        chart="x",
     )
-    assert door.ask("select title, artist, reported_last_week from raw.chart_entries order by rank") == [("23", "NA", None), ("1985", "Bo", 1)]
+    assert door.ask("select title, artist, reported_last_week from raw.chart_entries order by rank") == [
+        ("23", "NA", None),
+        ("1985", "Bo", 1),
+    ]
     assert door.ask("select count(*) from raw.quarantine")[0][0] == 0
 
 
 def test_decisions_come_in_as_overrides(door: Door, write: Write) -> None:
-    door.take(write("m.csv", f"title,artist,track_id,decided_by,reason\nOne,Ann,{ID},kim,heard it\nTwo,Ann,,kim,not there\n"), "matches")
+    door.take(
+        write("m.csv", f"title,artist,track_id,decided_by,reason\nOne,Ann,{ID},kim,heard it\nTwo,Ann,,kim,not there\n"), "matches"
+    )
     assert door.ask("select title, track_id, status, decided_by, run_no from raw.track_links order by 1") == [
         ("One", f"spotify:{ID}", "overridden", "kim", 1),
         ("Two", None, "overridden", "kim", 1),

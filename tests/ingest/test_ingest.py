@@ -21,16 +21,25 @@ Ingest = Callable[..., dict[str, Counter[str]]]
 Rows = Callable[[str], list[tuple[Any, ...]]]
 
 
-def test_extended_tier_brings_everything_and_a_second_run_asks_only_for_news(own_sandbox: Any, ingest: Ingest, rows: Rows) -> None:
+def test_extended_tier_brings_everything_and_a_second_run_asks_only_for_news(
+    own_sandbox: Any, ingest: Ingest, rows: Rows
+) -> None:
     sandbox = own_sandbox()
     first = ingest()
     assert first["charts"]["ok"] > 10
-    entries, weeks = rows("select count(*), count(distinct chart_date) from raw.chart_entries")[0]
+    entries, weeks = rows(
+        "select count(*), count(distinct chart_date) from raw.chart_entries where provider = 'billboard_hot_100'"
+    )[0]
     assert entries == weeks * 100
     assert rows("select count(*) from raw.tracks where title is null or artist is null")[0][0] == 0
     assert rows("select count(*) from raw.popularity where popularity not between 0 and 100")[0][0] == 0
     # Each track's features come from one provider: the second is asked only for what the first does not have.
-    assert rows("select count(*) from (select spotify_id from raw.audio_features group by 1 having count(distinct provider) > 1)")[0][0] == 0
+    assert (
+        rows("select count(*) from (select spotify_id from raw.audio_features group by 1 having count(distinct provider) > 1)")[
+            0
+        ][0]
+        == 0
+    )
     assert {row[0] for row in rows("select distinct provider from raw.audio_features")} == {"spotify", "reccobeats"}
     assert rows("select count(*) from raw.genre_labels where source like 'spotify:playlist:%'")[0][0] > 0
     sandbox.forget()
@@ -56,15 +65,17 @@ def test_development_tier_goes_on_without_what_is_refused(own_sandbox: Any, inge
     messages = ingest.messages  # type: ignore[attr-defined]
     assert any("audio_features" in message and "2024-11-27" in message for message in messages)
     assert rows("select distinct provider from raw.audio_features") == [("reccobeats",)]
-    assert rows("select count(*) from raw.popularity")[0][0] == 0, "an absent popularity must not become a value"
+    assert rows("select count(*) from raw.popularity where provider = 'spotify'")[0][0] == 0, "an absent popularity must not become a value"
     refused = [entry for entry in sandbox.asked() if entry["status"] == 403 and "audio-features" in entry["path"]]
     assert len(refused) == 1, "one refusal disables the capability for the run"
     assert not [entry for entry in sandbox.asked() if entry["status"] == 429]
 
 
-def test_a_spent_quota_defers_and_the_rest_goes_on(own_sandbox: Any, ingest: Ingest, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_spent_quota_defers_and_the_rest_goes_on(
+    own_sandbox: Any, ingest: Ingest, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SOUNDSCOPE_PROVIDERS__SPOTIFY__DAILY_BUDGET", "100000")
-    sandbox = own_sandbox(tier="development")
+    sandbox = own_sandbox(tier="development", off=("deezer",))
     sandbox.post("limits", spotify={"rate": 100_000, "window_s": 30, "quota": 20, "quota_window_s": 86_400})
     outcomes = ingest()
     assert outcomes["tracks"]["quota"] > 0
@@ -79,7 +90,12 @@ def test_a_spent_quota_defers_and_the_rest_goes_on(own_sandbox: Any, ingest: Ing
 
 @pytest.mark.parametrize(
     "fault",
-    [{"kind": "status", "status": 503}, {"kind": "cut", "after_bytes": 100}, {"kind": "truncate", "after_bytes": 50}, {"kind": "malformed"}],
+    [
+        {"kind": "status", "status": 503},
+        {"kind": "cut", "after_bytes": 100},
+        {"kind": "truncate", "after_bytes": 50},
+        {"kind": "malformed"},
+    ],
     ids=lambda fault: fault["kind"],
 )
 def test_an_outage_is_no_absence_and_the_next_run_completes(own_sandbox: Any, ingest: Ingest, rows: Rows, fault: dict[str, Any],
@@ -102,13 +118,22 @@ def test_an_expired_token_is_renewed_once_in_the_middle(own_sandbox: Any, ingest
     sandbox = own_sandbox()
     ingest("charts")
     sandbox.post("expire_tokens")
-    sandbox.fault("/v1/search", times=1, provider="spotify", kind="status", status=401, body={"error": {"status": 401, "message": "The access token expired"}})
+    sandbox.fault(
+        "/v1/search",
+        times=1,
+        provider="spotify",
+        kind="status",
+        status=401,
+        body={"error": {"status": 401, "message": "The access token expired"}},
+    )
     outcomes = ingest("tracks")
     assert "error" not in outcomes["tracks"]
     assert "forbidden" not in outcomes["tracks"]
 
 
-def test_refused_credentials_are_said_once_and_charts_go_on(own_sandbox: Any, ingest: Ingest, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_credentials_are_said_once_and_charts_go_on(
+    own_sandbox: Any, ingest: Ingest, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SPOTIPY_CLIENT_ID", "bad-client")
     monkeypatch.setenv("SPOTIPY_CLIENT_SECRET", "hush-hush-hush")
     sandbox = own_sandbox()
@@ -127,7 +152,9 @@ def test_no_secret_reaches_landing_ledger_or_logs(own_sandbox: Any, ingest: Inge
     ingest()
     settings = load_settings()
     texts = [json.dumps(line) for path in landing.files(settings.paths.landing) for line in landing.read_lines(path)]
-    everything = "\n".join(texts).encode() + settings.paths.ledger.read_bytes() + (settings.paths.logs / "soundscope.log").read_bytes()
+    everything = (
+        "\n".join(texts).encode() + settings.paths.ledger.read_bytes() + (settings.paths.logs / "soundscope.log").read_bytes()
+    )
     for word in (b"secret-of-the-test", b"client-id-of-the-test", b"Bearer ", b"Basic "):
         assert word not in everything
 
@@ -140,7 +167,9 @@ def test_landing_without_its_ledger_entry_is_taken_up_and_nothing_is_asked_again
         file.unlink()
     sandbox.forget()
     outcomes = ingest()
-    data = [e["path"] for e in sandbox.asked() if not e["path"].endswith(("token", "valid_dates.json")) and "ids=" not in e["path"]]
+    data = [
+        e["path"] for e in sandbox.asked() if not e["path"].endswith(("token", "valid_dates.json")) and "ids=" not in e["path"]
+    ]
     assert outcomes["charts"] == Counter()
     assert not [path for path in data if "/date/" in path or "all.json" in path or "search" in path]
 
@@ -149,7 +178,9 @@ def test_a_deleted_landing_file_is_fetched_again(own_sandbox: Any, ingest: Inges
     own_sandbox()
     ingest("charts")
     settings = load_settings()
-    victim = next(path for path in landing.files(settings.paths.landing) if "week" in path.as_posix() or "/all/" in path.as_posix())
+    victim = next(
+        path for path in landing.files(settings.paths.landing) if "week" in path.as_posix() or "/all/" in path.as_posix()
+    )
     victim.unlink()
     assert ingest("charts")["charts"]["ok"] > 0
 
