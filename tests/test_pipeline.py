@@ -19,7 +19,7 @@ import pytest
 
 from soundscope.settings import PROJECT
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 # Every table that others rely on and that is built so far, with columns that they name.
 CONTRACT = {

@@ -20,7 +20,7 @@ import pytest
 from soundscope.settings import PROJECT
 from tests.archive import serve_archive
 
-pytestmark = pytest.mark.realdata
+pytestmark = [pytest.mark.realdata, pytest.mark.timeout(1500)]
 
 
 class RealHome:
