@@ -30,7 +30,7 @@ from scipy.optimize import minimize
 from soundscope.match import confidence, match_keys
 from soundscope.match.candidates import find
 from soundscope.match.evidence import parse_name
-from soundscope.match.resolve import rank
+from soundscope.match.ranking import rank
 from soundscope.settings import PROJECT
 
 SAME_MS = 3_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from rapidfuzz import fuzz, process
 from soundscope.match.columns import text_column
 from soundscope.match.credits import Credit, alias_spellings, parse_credit
 from soundscope.match.evidence import Evidence, Name, compare, imitates, nested_names, parse_name
-from soundscope.match.normalise import REPLACED_WORDS, fold, words_of
+from soundscope.match.normalise import fold, words_of
+from soundscope.match.prefilter import any_name, beginning, fold_column, main_text
 from soundscope.match.titles import parse_title
 from soundscope.match.versions import kinds_in_album
 
@@ -139,7 +139,7 @@ class _Search:
             return
         folded = pc.replace_substring_regex(fold_column(self.catalogue.credits), "['’`´]", "")
         undotted = pc.replace_substring(folded, ".", "")
-        pattern = _any_name(self._single_names())
+        pattern = any_name(self._single_names())
         hits = pc.or_(pc.match_substring_regex(folded, pattern), pc.match_substring_regex(undotted, pattern))
         # Very short names, and letters that only the full rules fold, are parsed whatever they hold.
         odd = pc.match_substring_regex(folded, r"^.{0,3}$|[øłđðþıæœßħŋə¥×$!@*°]")
@@ -203,55 +203,19 @@ class _Search:
 
     def _rows_with_title(self, keys: set[int]) -> np.ndarray:
         """Positions of tracks whose title reduces to that of a key, by the cheap reduction that whole columns can afford."""
-        wanted = _main_text(fold_column(pa.array([self.names[key].title_text for key in sorted(keys)], pa.string())))
+        wanted = main_text(fold_column(pa.array([self.names[key].title_text for key in sorted(keys)], pa.string())))
         wanted = pc.unique(wanted.filter(pc.not_equal(wanted, "")))
         titles = fold_column(self.catalogue.title)
         rows = np.arange(len(titles))
         if len(wanted) <= FEW_NAMES:
-            begins = pc.match_substring_regex(titles, _beginning([text[:4] for text in wanted.to_pylist()]))
+            begins = pc.match_substring_regex(titles, beginning([text[:4] for text in wanted.to_pylist()]))
             rows = np.flatnonzero(begins.to_numpy(zero_copy_only=False))
             titles = titles.take(pa.array(rows))
-        return rows[pc.is_in(_main_text(titles), wanted).to_numpy(zero_copy_only=False)]
-
-
-def _any_name(names: set[str]) -> str:
-    """A pattern for texts that hold one of the names: its words in order, or its longest one where some may be spelled otherwise."""
-    patterns = set()
-    for name in names:
-        words = name.split()
-        steady = [word for word in words if not word.isdigit() and word not in REPLACED_WORDS] or words
-        kept = words if len(steady) == len(words) else [max(steady, key=len)]
-        if name.isascii():
-            patterns.add(r"\b" + r"[^a-z0-9]+".join(map(re.escape, kept)) + r"\b")
-        else:
-            patterns.add(re.escape(fold_column(pa.array([max(kept, key=len)]))[0].as_py()))
-    return "|".join(sorted(patterns)) or r"^\x00$"
-
-
-def _beginning(starts: list[str]) -> str:
-    gap = "[^a-z0-9]*"
-    spelled = {gap.join(re.escape(char) for char in start) for start in starts}
-    return rf"^{gap}(?:(?:the|a|an) )?{gap}(?:" + "|".join(sorted(spelled)) + ")"
-
-
-def _main_text(folded: pa.Array) -> pa.Array:
-    """Letters and digits of the text before the first bracket, dash or `feat`."""
-    text = pc.replace_substring_regex(folded, r"^(?:the|a|an) |(.)(?: [-–] | ?[(\[]| feat| ft\.).*$", r"\1")
-    return pc.replace_substring_regex(text, r"[^\p{L}\p{N}\p{M}]+", "")
+        return rows[pc.is_in(main_text(titles), wanted).to_numpy(zero_copy_only=False)]
 
 
 def _close_names(a: Credit, b: Credit) -> bool:
     return nested_names(a, b) or max(fuzz.ratio(a.words, b.words), fuzz.token_sort_ratio(a.words, b.words)) >= FUZZY_ARTIST
-
-
-def fold_column(text: pa.Array) -> pa.Array:
-    """Lower case without accents, for whole columns; only texts that need it pay for Unicode."""
-    lowered = pc.utf8_lower(text)
-    odd = pc.invert(pc.string_is_ascii(lowered))
-    if not pc.any(odd).as_py():
-        return lowered
-    plain = pc.replace_substring_regex(pc.utf8_normalize(lowered.filter(odd), form="NFKD"), r"[\x{300}-\x{36f}’]", "")
-    return pc.replace_with_mask(lowered, odd, plain)
 
 
 def _credit(tracks: pd.DataFrame) -> pa.Array:

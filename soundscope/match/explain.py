@@ -14,7 +14,8 @@ from soundscope.match.candidates import find
 from soundscope.match.columns import date_column
 from soundscope.match.evidence import parse_name
 from soundscope.match.normalise import fold
-from soundscope.match.resolve import match_keys, rank
+from soundscope.match.ranking import rank
+from soundscope.match.resolve import match_keys
 
 CANDIDATE_COLUMNS = [
     "track_id", "track_title", "track_artists", "release_date", "duration_ms", "score", "recording", "is_chosen", "title_evidence",
