@@ -3,6 +3,7 @@
     python benchmarks/matching.py                     recall, confirmed share, calibration, by method and decade
     python benchmarks/matching.py --fit               the weights of soundscope/match/confidence.py, fitted on one half of the truth
     python benchmarks/matching.py --speed             time and memory, up to a million tracks
+    python benchmarks/matching.py --scripts           titles in other scripts, printed back as a chart might
     python benchmarks/matching.py --sample-golden 400 > sample.csv    keys to be read by people, without the matcher's answer
 
 Nothing here is used by the product. The normalisation below is frozen: it judges links and must not follow the matcher's.
@@ -305,6 +306,31 @@ def enlarge(tracks: pd.DataFrame, n: int) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).iloc[:n]
 
 
+def scripts(tracks: pd.DataFrame, most: int = 400) -> None:
+    """Print catalogue titles back as a chart might (upper case, no suffix, joined credits) and count what is found again, by script."""
+
+    def script(text: str) -> str:
+        letters = (unicodedata.name(char, "?").split()[0] for char in text if ord(char) > 0x24F and char.isalpha())
+        return next(letters, "ASCII" if text.isascii() else "LATIN, ACCENTED")
+
+    picked = tracks.assign(script=tracks["title"].map(script)).sample(frac=1, random_state=1).groupby("script").head(most)
+    picked = picked[~picked["artists"].str.contains("karaoke", case=False)]
+    charted = pd.DataFrame(
+        {
+            "title": [re.sub(r"\s[-(\[].*", "", title).upper() or title for title in picked["title"]],
+            "artist": picked["artists"].str.replace("; ", " X ").str.replace(", ", " feat. ", n=1).to_numpy(),
+            "script": picked["script"].to_numpy(),
+            "printed": picked["title"].to_numpy(),
+        }
+    )
+    charted = charted.drop_duplicates(["title", "artist"], ignore_index=True).assign(run_no=1)
+    links = match_keys(charted[["title", "artist", "run_no"]], tracks)
+    found = tracks.set_index("track_id")["title"].reindex(links["track_id"]).fillna("").to_numpy()
+    same = [frozen_title(a) == frozen_title(b) for a, b in zip(found, charted["printed"], strict=True)]
+    charted["found_again"] = np.array(same) & (links["status"] == "matched").to_numpy()
+    print(charted.groupby("script")["found_again"].agg(["mean", "count"]).round(3).to_string())
+
+
 def sample_golden(keys: pd.DataFrame, links: pd.DataFrame, n: int) -> pd.DataFrame:
     """Keys for people to read, spread over decades and methods (unmatched ones too), in an order that tells nothing of the answer."""
     strata = pd.DataFrame({"decade": keys["first_date"].str[:3], "method": links["method"], "status": links["status"]})
@@ -322,6 +348,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fit", action="store_true")
     parser.add_argument("--speed", nargs="?", const="each", choices=("each", *SPEEDS))
+    parser.add_argument("--scripts", action="store_true")
     parser.add_argument("--sample-golden", type=int, metavar="N")
     parser.add_argument("--save", type=Path, help="where to write the judged links (outside the project)")
     options = parser.parse_args()
@@ -340,6 +367,9 @@ def main() -> int:
         return 0
     if options.speed:
         speed(keys, tracks, options.speed)
+        return 0
+    if options.scripts:
+        scripts(tracks)
         return 0
     if options.sample_golden:
         sample_golden(keys, match_keys(keys, tracks), options.sample_golden).to_csv(sys.stdout, index=False)
