@@ -83,14 +83,17 @@ class Budget:
 
     def settle(self, request_id: int, status: int | None) -> None:
         """Record the status of the answer to a reserved call (None if none came), and that it is over."""
-        values = {"http_status": status or 0, "sent_at": self._clock()}
         with self.ledger.begin() as connection:
-            connection.execute(sa.update(t.requests).where(t.requests.c.request_id == request_id).values(**values))
+            connection.execute(_SETTLE, {"number": request_id, "status": status or 0, "over_at": self._clock()})
 
     def hold(self, seconds: float, reason: str) -> datetime:
-        """The provider said wait: no process calls it for `seconds`. Returns the instant (UTC) it ends."""
-        until = self._clock() + seconds
+        """The provider said wait: no process calls it for `seconds`. Returns the instant (UTC) it ends; a longer hold stays."""
+        now = self._clock()
+        until = now + seconds
         with self.ledger.begin() as connection:
+            held = self._hold(connection, now)
+            if held and held[0] > until:
+                return _instant(held[0])
             row = {"provider": self.provider, "account": self.account, "until": until, "reason": reason}
             self.ledger.upsert(connection, t.holds, [row], ["until", "reason"])
         return _instant(until)
@@ -132,39 +135,52 @@ class Budget:
                 if wait > 0:
                     return wait, None
             row = {"provider": self.provider, "account": self.account, "run_id": self.run_id, "kind": kind, "sent_at": now}
-            inserted = connection.execute(sa.insert(t.requests).values(**row))
+            inserted = connection.execute(_RESERVE, row)
             key = inserted.inserted_primary_key
             return 0.0, int(key[0]) if key else None
 
     def _full_for(self, connection: sa.Connection, now: float, rate: int, window: float) -> float:
         """Seconds until the rate window has room; 0 if it has."""
-        r = t.requests.c
-        under_way = sa.and_(r.http_status.is_(None), r.sent_at > now - max(_UNDER_WAY_S, window))
-        query = sa.select(sa.func.count()).where(self._mine(), under_way)
-        busy = int(connection.execute(query).scalar_one())
+        busy = int(connection.execute(_UNDER_WAY, {**self._mine, "since": now - max(_UNDER_WAY_S, window)}).scalar_one())
         if busy >= rate:
             return _POLL_S
-        over = sa.select(r.sent_at).where(self._mine(), r.http_status.is_not(None), r.sent_at > now - window)
-        oldest = connection.execute(over.order_by(r.sent_at.desc()).offset(rate - busy - 1).limit(1)).scalar()
+        oldest = connection.execute(_OVER, {**self._mine, "since": now - window, "n": rate - busy - 1}).scalar()
         return max(float(oldest) + window - now, 0.001) if oldest is not None else 0.0
 
     def _hold(self, connection: sa.Connection, now: float) -> tuple[float, str] | None:
-        h = t.holds.c
-        query = sa.select(h.until, h.reason).where(h.provider == self.provider, h.account == self.account, h.until > now)
-        row = connection.execute(query).first()
+        row = connection.execute(_HELD, {**self._mine, "now": now}).first()
         return (row.until, row.reason) if row else None
 
-    def _mine(self) -> sa.ColumnElement[bool]:
-        return sa.and_(t.requests.c.provider == self.provider, t.requests.c.account == self.account)
+    @property
+    def _mine(self) -> dict[str, str]:
+        return {"provider": self.provider, "account": self.account}
 
     def _count(self, connection: sa.Connection, since: float) -> int:
-        query = sa.select(sa.func.count()).where(self._mine(), t.requests.c.sent_at > since)
-        return int(connection.execute(query).scalar_one())
+        return int(connection.execute(_SENT, {**self._mine, "since": since}).scalar_one())
 
     def _nth_newest(self, connection: sa.Connection, n: int, default: float) -> float:
-        query = sa.select(t.requests.c.sent_at).where(self._mine()).order_by(t.requests.c.sent_at.desc()).offset(n - 1).limit(1)
-        found = connection.execute(query).scalar()
+        found = connection.execute(_NTH, {**self._mine, "n": n - 1}).scalar()
         return float(found) if found is not None else default
+
+
+# Built once: a call is reserved and settled thousands of times.
+_r, _p = t.requests.c, sa.bindparam
+_MINE = sa.and_(_r.provider == _p("provider"), _r.account == _p("account"))
+_SENT = sa.select(sa.func.count()).where(_MINE, _r.sent_at > _p("since"))
+_NTH = sa.select(_r.sent_at).where(_MINE).order_by(_r.sent_at.desc()).offset(_p("n", type_=sa.Integer)).limit(1)
+_UNDER_WAY = sa.select(sa.func.count()).where(_MINE, _r.http_status.is_(None), _r.sent_at > _p("since"))
+_OVER = (
+    sa.select(_r.sent_at)
+    .where(_MINE, _r.http_status.is_not(None), _r.sent_at > _p("since"))
+    .order_by(_r.sent_at.desc())
+    .offset(_p("n", type_=sa.Integer))
+    .limit(1)
+)
+_HELD = sa.select(t.holds.c.until, t.holds.c.reason).where(
+    t.holds.c.provider == _p("provider"), t.holds.c.account == _p("account"), t.holds.c.until > _p("now")
+)
+_SETTLE = sa.update(t.requests).where(_r.request_id == _p("number")).values(http_status=_p("status"), sent_at=_p("over_at"))
+_RESERVE = sa.insert(t.requests)
 
 
 def _instant(seconds: float) -> datetime:

@@ -17,21 +17,52 @@ _VALUE_CUT = 200
 
 
 def create_raw(con: duckdb.DuckDBPyConnection) -> None:
-    """Make the schema `raw` with every table and comment, where missing. New columns of a later version are added."""
-    con.execute("create schema if not exists raw")
-    for name, table in {**RAW, "quarantine": QUARANTINE_TABLE}.items():
-        _create(con, name, table, {**table.columns, **COMMON})
-    _create(con, "providers", PROVIDERS_TABLE, PROVIDERS_TABLE.columns)
-    con.execute("create table if not exists raw.loaded_files (landing_file varchar, provider varchar)")
-    con.execute("comment on table raw.loaded_files is 'Landing files that have been loaded; one row per file.'")
+    """Make the schema `raw` with every table and comment, where missing. New columns of a later version are added.
+
+    Costs one query where all is there: every statement that changes the catalogue is a write to disk.
+    """
+    wanted = {
+        name: (table.comment, {**table.columns, **COMMON}) for name, table in {**RAW, "quarantine": QUARANTINE_TABLE}.items()
+    }
+    wanted["providers"] = (PROVIDERS_TABLE.comment, dict(PROVIDERS_TABLE.columns))
+    wanted["loaded_files"] = ("Landing files that have been loaded; one row per file.", _LOADED_FILES)
+    held: dict[str, dict[str, str | None]] = {}
+    query = "select table_name, column_name, comment from duckdb_columns() where schema_name = 'raw' and database_name = current_database()"
+    for table, column, comment in con.execute(query).fetchall():
+        held.setdefault(table, {})[column] = comment
+    missing = [
+        name for name, (_, columns) in wanted.items() if held.get(name) != {c: spec.comment for c, spec in columns.items()}
+    ]
+    if not missing:
+        return
+    con.execute("begin")
+    try:
+        con.execute("create schema if not exists raw")
+        for name in missing:
+            _create(con, name, *wanted[name], held.get(name, {}))
+        con.execute("commit")
+    except duckdb.Error:
+        con.execute("rollback")
+        raise
 
 
-def _create(con: duckdb.DuckDBPyConnection, name: str, table: RawTable, columns: Mapping[str, Column]) -> None:
+_LOADED_FILES = {
+    "landing_file": Column("VARCHAR", "The file, relative to warehouse/landing."),
+    "provider": Column("VARCHAR", "Folder it is in."),
+}
+
+
+def _create(
+    con: duckdb.DuckDBPyConnection, name: str, comment: str, columns: Mapping[str, Column], held: Mapping[str, str | None]
+) -> None:
     body = ", ".join(f'"{column}" {spec.type}' for column, spec in columns.items())
     con.execute(f"create table if not exists raw.{name} ({body})")
-    con.execute(f"comment on table raw.{name} is {literal(table.comment)}")
+    con.execute(f"comment on table raw.{name} is {literal(comment)}")
     for column, spec in columns.items():
-        con.execute(f'comment on column raw.{name}."{column}" is {literal(spec.comment)}')
+        if held and column not in held:
+            con.execute(f'alter table raw.{name} add column "{column}" {spec.type}')
+        if held.get(column) != spec.comment:
+            con.execute(f'comment on column raw.{name}."{column}" is {literal(spec.comment)}')
 
 
 def insert_typed(
