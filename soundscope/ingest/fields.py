@@ -39,6 +39,16 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     **{name: (name.replace("_", ""), "track" + name.replace("_", "")) for name in FEATURES if name != "duration_ms"},
 }  # fmt: skip
 
+# Chart files as charts.spotify.com gives them; the name says which chart and which day it is.
+_SPOTIFY_CHART = re.compile(r"regional-(global|[a-z]{2})-(weekly|daily)-(\d{4}-\d{2}-\d{2})\.csv(?:\.gz|\.zst)?")
+
+
+def named_chart(file_name: str) -> tuple[str, str] | None:
+    """Chart and date of a Spotify charts file, from its name; None for any other file."""
+    found = _SPOTIFY_CHART.fullmatch(file_name)
+    return (f"spotify_{found[1]}_{found[2]}", found[3]) if found else None
+
+
 _IDENTITY = ("spotify_id", "source_id", "isrc")
 
 

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,7 @@ def import_file(settings: Settings, ledger: Ledger, run_id: str, request: Import
         BadInput: the file, its format, its columns or the request is wrong; nothing was landed.
         DiskFull: there is no room to land it.
     """
+    request = _as_named(request)
     _check(request)
     form = _format(request.file)
     columns = _columns(request, form)
@@ -114,6 +115,18 @@ def import_file(settings: Settings, ledger: Ledger, run_id: str, request: Import
     }
     ledger.record(run_id, [result], landed.row if landed else None)
     return ImportResult(request.dataset, True, mapping, landed.row["landing_file"] if landed else None)
+
+
+def _as_named(request: ImportRequest) -> ImportRequest:
+    """A Spotify charts file says chart and date in its name. Its content is Spotify's, so nothing is trained on it unasked."""
+    named = fields.named_chart(request.file.name) if request.kind == "chart" else None
+    if named is None:
+        return request
+    said = request.licence != "user-supplied"
+    return replace(
+        request, chart=request.chart or named[0], date=request.date or named[1],
+        licence=request.licence if said else "Spotify content (charts.spotify.com)", train=request.train and said,
+    )  # fmt: skip
 
 
 def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Callable[[str, int, int], None]) -> None:
@@ -253,6 +266,9 @@ def _expressions(mapping: Mapping[str, str], payload: Mapping[str, Any]) -> dict
     if ids:
         found = ", ".join(f"nullif(regexp_extract({expression}, {literal(_SPOTIFY_ID)}, 1), '')" for expression in ids)
         exprs["spotify_id"] = f"coalesce({found})"
+    if "reported_last_week" in mapping:
+        # Spotify's charts write -1 for a song that was not there.
+        exprs["reported_last_week"] = f"nullif(nullif({column('reported_last_week')}, '-1'), '0')"
     if "isrc" in mapping:
         exprs["isrc"] = f"upper(replace({column('isrc')}, '-', ''))"
     if "artist" in mapping or "artists" in mapping:

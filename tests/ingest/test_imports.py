@@ -14,7 +14,7 @@ import pytest
 import zstandard
 
 from soundscope.errors import BadInput
-from soundscope.ingest.imports import ImportRequest, ImportResult, import_file
+from soundscope.ingest.imports import ImportRequest, ImportResult, import_file, licences
 from soundscope.ingest.ledger import Ledger
 from soundscope.ingest.load import load_new, raw_counts, replay
 from soundscope.settings import Settings
@@ -257,3 +257,19 @@ def test_latin_1_when_said(door: Door, write: Write) -> None:
 def test_a_dataset_name_cannot_leave_the_landing_folder(door: Door, write: Write) -> None:
     with pytest.raises(BadInput, match="dataset name"):
         door.take(write("a.csv", CSV), name="../../etc")
+
+
+@pytest.mark.parametrize(("period", "count"), [("weekly", "weeks_on_chart"), ("daily", "days_on_chart")])
+def test_a_spotify_charts_file_says_chart_and_date_in_its_name(door: Door, write: Write, period: str, count: str) -> None:
+    header = f"rank,uri,artist_names,track_name,source,peak_rank,previous_rank,{count},streams\n"
+    line = f'"1","spotify:track:{ID}","Ann, Bob","Song, One","Label","1","-1","3","1234567"\n2,spotify:track:{ID[::-1]},Cé,Two,L,1,5,9,1000\n'
+    file = write(f"regional-us-{period}-2026-11-19.csv", "\ufeff" + header + line)
+    door.take(file, "chart", f"spotify_us_{period}")
+    weeks = [(3,), (9,)] if period == "weekly" else [(None,), (None,)]
+    assert door.ask("select chart, chart_date::varchar, rank, title, artist, reported_last_week, reported_peak, spotify_id from raw.chart_entries order by rank") == [
+        (f"spotify_us_{period}", "2026-11-19", 1, "Song, One", "Ann, Bob", None, 1, ID),
+        (f"spotify_us_{period}", "2026-11-19", 2, "Two", "Cé", 5, 1, ID[::-1]),
+    ]  # fmt: skip
+    assert door.ask("select reported_weeks from raw.chart_entries order by rank") == weeks, "days are no weeks"
+    assert door.ask("select count(*) from raw.quarantine") == [(0,)]
+    assert licences(door.settings.paths.landing)[f"import:spotify_us_{period}"] == ("Spotify content (charts.spotify.com)", False)

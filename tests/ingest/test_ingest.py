@@ -65,7 +65,9 @@ def test_development_tier_goes_on_without_what_is_refused(own_sandbox: Any, inge
     messages = ingest.messages  # type: ignore[attr-defined]
     assert any("audio_features" in message and "2024-11-27" in message for message in messages)
     assert rows("select distinct provider from raw.audio_features") == [("reccobeats",)]
-    assert rows("select count(*) from raw.popularity where provider = 'spotify'")[0][0] == 0, "an absent popularity must not become a value"
+    assert rows("select count(*) from raw.popularity where provider = 'spotify'")[0][0] == 0, (
+        "an absent popularity must not become a value"
+    )
     refused = [entry for entry in sandbox.asked() if entry["status"] == 403 and "audio-features" in entry["path"]]
     assert len(refused) == 1, "one refusal disables the capability for the run"
     assert not [entry for entry in sandbox.asked() if entry["status"] == 429]
