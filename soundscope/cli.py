@@ -230,6 +230,60 @@ def replay(json: Json = False) -> None:
         print(f"damaged: {name}: {reason}")
 
 
+@app.command()
+def backfill(
+    source: Annotated[str, typer.Argument(help="The provider, as billboard_hot_100, deezer or reccobeats.")],
+    since: Annotated[str | None, typer.Option("--from", help="First day as YYYY-MM-DD; from the beginning, if left out.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Last day as YYYY-MM-DD; up to now, if left out.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it costs and stop.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Ask about held chart weeks too, to notice restatements.")] = False,
+    tier: Tier = None,
+    json: Json = False,
+) -> None:
+    """Fetch all that a provider can give for a stretch of time. It may be stopped at any moment; run it again and it goes on."""
+    from soundscope.output import show_json, show_table
+    from soundscope.pipeline.backfill import as_rows, plan_backfill
+    from soundscope.pipeline.backfill import backfill as do_backfill
+    from soundscope.pipeline.run import open_run
+    from soundscope.pipeline.steps import probe_step
+
+    _use_tier(tier)
+    with open_run(_settings(), f"backfill {source}", providers=True) as begun:
+        probe_step(begun)
+        planned = plan_backfill(begun, source, since, until, again=again)
+        rows = as_rows(planned)
+        if not json:
+            columns = ["provider", "kind", "units", "held", "calls", "days", "hours"]
+            show_table(columns, [tuple(row.values()) for row in rows], False)
+        outcomes, retry_at = ({}, None) if dry_run else do_backfill(begun, planned, _say)
+        begun.facts["message"] = f"{source}: {sum(outcomes.values()):,} units asked for"
+    if json:
+        show_json({"plan": rows, "outcomes": outcomes, "continues_at": retry_at})
+    elif retry_at:
+        print(f"Stopped by the budget; the same command goes on from {retry_at:%Y-%m-%d %H:%M} UTC.")
+    elif not dry_run:
+        print(f"Done: {dict(outcomes) or 'all of it was held already'}. Next: soundscope run.")
+
+
+@app.command()
+def purge(provider: Annotated[str, typer.Option(help="Its name, or import:<dataset>.")], json: Json = False) -> None:
+    """Remove everything that came from a provider: landed files, raw rows, what was derived. Shows counts before and after."""
+    from dataclasses import asdict
+
+    from soundscope.output import show_json, show_table
+    from soundscope.pipeline.purge import purge as do_purge
+    from soundscope.pipeline.run import open_run
+
+    with open_run(_settings(), f"purge {provider}", wait_s=0.0) as begun:
+        result = do_purge(begun, provider)
+        begun.facts["message"] = f"purged {provider}"
+    if json:
+        show_json(asdict(result))
+        return
+    show_table(["what", "before", "after"], [(name, n, result.after.get(name, 0)) for name, n in result.before.items()], False)
+    print(f"Next: {result.next_step}.")
+
+
 # --- tables, models, releases -----------------------------------------------------------------------------------------
 
 

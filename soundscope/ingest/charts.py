@@ -64,17 +64,24 @@ def _hot_100(session: Session) -> list[Due]:
     source = session.sources.get(_HOT_100)
     if not isinstance(source, BillboardHot100):
         return []
-    dates = _valid_dates(session, source) if not session.asked_for(source.name, "valid_dates") else None
-    if dates is not None:
-        session.ledger.plan_units(weeks(session, source.name, "week", dates))
+    refresh_dates(session)
     units = session.due(source.name, "week", None)
-    bulk = _bulk(session, source.name, "all", units)
-    if bulk:
-        return bulk
+    if whole := bulk(session, source.name, "all", units):
+        return whole
     return [(source.name, "week", [*units, *_recheck(session, source.name, "week", units)])]
 
 
-def _bulk(session: Session, provider: str, kind: str, units: list[Unit]) -> list[Due]:
+def refresh_dates(session: Session) -> None:
+    """Ask the Hot 100 archive, once in a run, which weeks it has, and plan those that are new."""
+    source = session.sources.get(_HOT_100)
+    if not isinstance(source, BillboardHot100) or session.asked_for(source.name, "valid_dates"):
+        return
+    dates = _valid_dates(session, source)
+    if dates is not None:
+        session.ledger.plan_units(weeks(session, source.name, "week", dates))
+
+
+def bulk(session: Session, provider: str, kind: str, units: list[Unit]) -> list[Due]:
     """The whole archive in one file, where that is cheaper for both sides; nothing if it was had or is not there."""
     held = session.ledger.unit_status(provider, kind).get("all")
     if len(units) < BULK_FROM or held in ("done", "absent") or (provider, kind, "all") in session.asked:

@@ -27,7 +27,7 @@ def order(session: Session) -> list[str]:
 
 
 def due(
-    session: Session, con: duckdb.DuckDBPyConnection, between: tuple[str, str] | None = None
+    session: Session, con: duckdb.DuckDBPyConnection, between: tuple[str, str] | None = None, only: str | None = None
 ) -> list[tuple[str, str, list[Unit]]]:
     """What to search for now: (provider, "search", units) for each provider that gets a share.
 
@@ -35,16 +35,17 @@ def due(
         session: sources and ledger.
         con: the writer, with raw tables.
         between: only keys that charted from the first to the second date, for a backfill.
+        only: ask this provider alone, for a backfill; what another found is left out all the same.
     """
-    keys = _keys(con, between)
+    wanted = keys(con, between)
     names = order(session)
     status = {name: session.ledger.unit_status(name, "search") for name in names}
     found = {key for held in status.values() for key, said in held.items() if said == "done"}
-    left = [key for key in keys if key[0] not in found]
+    left = [key for key in wanted if key[0] not in found]
     shares = []
-    for name in names:
+    for name in [only] if only else names:
         units = [Unit(name, "search", key, float(n), {"title": title, "artist": artist}) for key, title, artist, n in left]
-        share = session.due(name, "search", units)[: _room(session, name)]
+        share = session.due(name, "search", units)[: None if only else _room(session, name)]
         # Whoever is not asked here was not found here, waits for a better time, or does not fit: the next provider may take it.
         taken = {unit.key for unit in share}
         left = [key for key in left if key[0] not in taken]
@@ -60,7 +61,8 @@ def _room(session: Session, name: str) -> int | None:
     return min(known) if known else None
 
 
-def _keys(con: duckdb.DuckDBPyConnection, between: tuple[str, str] | None) -> list[tuple[str, str, str, int]]:
+def keys(con: duckdb.DuckDBPyConnection, between: tuple[str, str] | None) -> list[tuple[str, str, str, int]]:
+    """Keys to search for as (key, title, artist, place), the newest and highest charting first."""
     low, high = between or ("0001-01-01", "9999-12-31")
     rows = con.execute(_UNKNOWN_KEYS, [low, high]).fetchall()
     return [(f"{title}\t{artist}"[:600], title, artist, n) for n, title, artist in rows]

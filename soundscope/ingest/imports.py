@@ -259,6 +259,8 @@ def _expressions(mapping: Mapping[str, str], payload: Mapping[str, Any]) -> dict
         return column(field) if payload["kind"] == "chart" else f"nullif({column(field)}, 'NA')"
 
     exprs = {field: column(field) for field in mapping if field in FEATURES or field in _PLAIN}
+    # Spotify's charts write -1 for a song that was not there the week before, others 0.
+    exprs |= {field: f"nullif(nullif({exprs[field]}, '-1'), '0')" for field in ("reported_last_week",) if field in exprs}
     exprs |= {field: words(field) for field in mapping if field in ("title", "album", "mood", "era")}
     if "source_id" in mapping:
         exprs["source_id"] = column("source_id")
@@ -266,9 +268,6 @@ def _expressions(mapping: Mapping[str, str], payload: Mapping[str, Any]) -> dict
     if ids:
         found = ", ".join(f"nullif(regexp_extract({expression}, {literal(_SPOTIFY_ID)}, 1), '')" for expression in ids)
         exprs["spotify_id"] = f"coalesce({found})"
-    if "reported_last_week" in mapping:
-        # Spotify's charts write -1 for a song that was not there.
-        exprs["reported_last_week"] = f"nullif(nullif({column('reported_last_week')}, '-1'), '0')"
     if "isrc" in mapping:
         exprs["isrc"] = f"upper(replace({column('isrc')}, '-', ''))"
     if "artist" in mapping or "artists" in mapping:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -223,6 +223,28 @@ def recover(root: Path) -> list[Path]:
             part.unlink()
             _fsync_folder(part.parent)
     return recovered
+
+
+def rewrite(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """Replace every line of a finished file, for a purge alone; returns its new records, bytes and sha256."""
+    fresh = path.with_name(path.name + ".rescue")
+    records = 0
+    with fresh.open("wb") as out:
+        with zstandard.ZstdCompressor(level=3, write_checksum=True).stream_writer(out, closefd=False) as stream:
+            for line in read_lines(path):
+                records += 1
+                stream.write(json.dumps(change(line), ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+        out.flush()
+        os.fsync(out.fileno())
+    data = fresh.read_bytes()
+    os.replace(fresh, path)
+    _fsync_folder(path.parent)
+    return {"records": records, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def with_body(line: dict[str, Any], body: str) -> dict[str, Any]:
+    """A line with another body, and the hash of that."""
+    return {**line, "encoding": "utf-8", "body": body, "sha256": hashlib.sha256(body.encode()).hexdigest()}
 
 
 def files(root: Path) -> list[Path]:

@@ -251,6 +251,17 @@ class Ledger:
                 )
                 connection.execute(sa.delete(t.landing_files).where(t.landing_files.c.landing_file == name))
 
+    def refresh_file(self, name: str, row: Mapping[str, Any]) -> None:
+        """A landed file was rewritten: its size and hash are new."""
+        with self.begin() as connection:
+            values = {key: row[key] for key in ("records", "bytes", "sha256")}
+            connection.execute(sa.update(t.landing_files).where(t.landing_files.c.landing_file == name).values(**values))
+
+    def forget_units(self, provider: str, kind: str) -> None:
+        """Everything noted about units of a kind is forgotten."""
+        with self.begin() as connection:
+            connection.execute(sa.delete(t.units).where(t.units.c.provider == provider, t.units.c.kind == kind))
+
     def _units_of(self, connection: sa.Connection, keys: Sequence[tuple[str, str, str]]) -> Iterator[Any]:
         by_kind: dict[tuple[str, str], list[str]] = {}
         for provider, kind, key in keys:

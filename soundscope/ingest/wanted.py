@@ -39,6 +39,12 @@ def units(session: Session, con: duckdb.DuckDBPyConnection, provider: str, unit_
     return _features(session, con, provider)
 
 
+def charted_ids(con: duckdb.DuckDBPyConnection, between: tuple[str, str]) -> set[str]:
+    """Spotify ids and ISRCs of known tracks whose title charted from the first to the second date."""
+    rows = con.execute(_CHARTED_IDS, list(between)).fetchall()
+    return {value for row in rows for value in row if value}
+
+
 def _features(session: Session, con: duckdb.DuckDBPyConnection, provider: str) -> list[Unit]:
     """Tracks without features, from the first provider that may have them; the next is asked for what it does not have."""
     order = session.settings.feature_order
@@ -64,6 +70,11 @@ def _column(con: duckdb.DuckDBPyConnection, query: str) -> list[str]:
     return [row[0] for row in con.execute(query).fetchall()]
 
 
+_CHARTED_IDS = """
+select distinct spotify_id, isrc from raw.tracks where lower(title) in (
+    select lower(title) from raw.chart_entries where chart_date between cast(? as date) and cast(? as date)
+)
+"""
 # Names that chart, the newest and highest first; joined by the name as a track spells it.
 _CHARTING = """
 charting as (

@@ -23,6 +23,6 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "predictions": ("track_id", "model_id", "genre", "probability", "rank", "release_id", "scored_at", "input_hash"),
 }  # fmt: skip
 INTERNAL_ROWS: Mapping[str, tuple[RowSpec, ...]] = {
-    kind: (RowSpec(kind, elements("$.rows[*]"), {name: text(f"$.{name}") for name in columns}),)
+    kind: (RowSpec(kind, elements("$.rows[*]"), {name: text(f"$.{name}") for name in columns}, "json_type(e) = 'OBJECT'"),)
     for kind, columns in _COLUMNS.items()
 }

@@ -55,7 +55,7 @@ def own_sandbox(monkeypatch: pytest.MonkeyPatch, home: Any) -> Iterator[Callable
         started.append(server)
         monkeypatch.setenv("SOUNDSCOPE_SANDBOX__TIER", options.get("tier", "extended"))
         for name, url in server.provider_urls().items():
-            provider, _, part = name.upper().partition("_TOKEN")
+            provider = name.upper().removesuffix("_TOKEN")
             field = "TOKEN_URL" if name.endswith("_token") else "URL"
             monkeypatch.setenv(f"SOUNDSCOPE_PROVIDERS__{provider}__{field}", url)
         monkeypatch.setenv("SOUNDSCOPE_SANDBOX__TIME_SCALE", str(options["time_scale"]))
