@@ -70,7 +70,8 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
             "bagging_fraction": 0.8,
             "bagging_freq": 1,
             "feature_fraction": self.columns,
-            "max_bin": 255 if k <= 20 else 63,
+            # Fewer thresholds than rows can tell apart cost nothing, and most of the time goes into counting them.
+            "max_bin": 255 if k <= 20 and len(X) >= _SHARED_ROWS else 63,
             "num_threads": self._threads(len(X)),
             "seed": self.seed,
             "deterministic": True,

@@ -21,7 +21,8 @@ from soundscope.genre.forest import CompactForest
 from soundscope.genre.pool import Pool
 
 FEW_CLASSES = 30
-# Rows times classes up to which boosting takes a few minutes at most.
+# Many classes are boosted where there is enough to learn from, and where it takes a few minutes at most: rows times classes.
+_BOOSTED_ROWS_PER_CLASS = 100
 _BOOSTED_CELLS = 5_000_000
 
 
@@ -65,12 +66,14 @@ class EvidenceEnsemble(ClassifierMixin, BaseEstimator):
         return self
 
     def _fitted(self, X: NDArray[np.float64], y: NDArray[np.intp], k: int) -> list[Any]:
-        """Boosted trees; with many classes a forest beside them, which errs elsewhere, or alone where boosting would take long."""
+        """Boosted trees; with many classes a forest beside them, which errs elsewhere, or alone where rows are too few or time too long."""
         boosted = BoostedTrees(threads=self.threads, seed=self.seed)
         if k <= FEW_CLASSES:
             return [boosted.fit(X, y)]
         forest = CompactForest(100, threads=self.threads, seed=self.seed).fit(X, y)
-        return [forest, boosted.fit(X, y)] if len(X) * k <= _BOOSTED_CELLS else [forest]
+        if len(X) < _BOOSTED_ROWS_PER_CLASS * k or len(X) * k > _BOOSTED_CELLS:
+            return [forest]
+        return [forest, boosted.fit(X, y)]
 
     def predict_proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """See `Candidate`."""

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 
 from soundscope.errors import BadInput
 
@@ -63,9 +64,11 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         # A constant column may show a spread of rounding size; dividing by it would blow rounding errors up.
         constant = spread <= 10 * np.finfo(float).eps * np.maximum(np.abs(self.mean_), 1.0)
         self.scale_ = np.where(constant, 1.0, spread)
-        weights, self.loss_curve_ = _descend(
-            (X - self.mean_) / self.scale_, index, len(self.classes_), self.learning_rate, self.epochs
-        )
+        # The products of one step are small: threads would wait for each other far longer than they compute.
+        with threadpool_limits(1, user_api="blas"):
+            weights, self.loss_curve_ = _descend(
+                (X - self.mean_) / self.scale_, index, len(self.classes_), self.learning_rate, self.epochs
+            )
         self.coef_, self.intercept_ = weights[:, :-1].copy(), weights[:, -1].copy()
         self.n_iter_ = self.epochs
         self.reported_losses_ = {int(e): float(self.loss_curve_[e - 1]) for e in self.report_at if e <= self.epochs}
