@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXTRAS ?= app,dev,postgres
+# Two workers; files stay whole (tests/conftest.py).
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run up test test-full lint format bench clean
@@ -29,11 +31,13 @@ up: $(STAMP) ## server, dashboard, schedules and app together, until Ctrl-C
 	@$(BIN)/soundscope up
 
 test: $(STAMP) ## unit tests, then the pipeline end to end
-	@$(BIN)/python -m pytest -q -m "not slow and not realdata and not browser and not spark and not postgres and not e2e" tests
-	@$(BIN)/python -m pytest -q -m "e2e and not slow" tests
+	@echo "Unit tests..."
+	@$(PYTEST) -m "not slow and not realdata and not browser and not spark and not postgres and not e2e" tests
+	@echo "Whole parts for real: builds, servers, ingest, and make run itself..."
+	@$(PYTEST) -m "e2e and not slow and not realdata and not browser and not spark and not postgres" tests
 
 test-full: $(STAMP) ## everything else: slow tests, real data, browser, PostgreSQL, Spark where they are installed
-	@$(BIN)/python -m pytest -q -m "slow or realdata or browser or spark or postgres" tests
+	@$(PYTEST) -m "slow or realdata or browser or spark or postgres" tests
 
 lint: $(STAMP) ## ruff, sqlfluff, mypy
 	@$(BIN)/ruff check .

@@ -22,6 +22,8 @@ from flows.locks import is_held
 from soundscope.errors import SoundScopeError
 from soundscope.settings import Settings, load_settings
 
+pytestmark = pytest.mark.e2e
+
 SECRET = "a-secret-of-spotify"
 
 

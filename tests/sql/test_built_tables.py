@@ -6,6 +6,8 @@ import duckdb
 import pytest
 from sqlworld import Built
 
+pytestmark = pytest.mark.e2e
+
 CONTRACT = {
     "core.tracks": "track_id spotify_id isrc title artist artists album release_date release_precision era duration_ms explicit recording_id",
     "core.chart_entries": "chart chart_date rank title artist previous_rank peak_rank weeks_on_chart is_complete_history "

@@ -14,6 +14,8 @@ from sqlworld import AFTER_HOLE, CHART, FIRST, chart_rows
 from soundscope.settings import Settings
 from soundscope.warehouse.build import run_build
 
+pytestmark = pytest.mark.e2e
+
 KEY = ["chart", "chart_date", "feature", "window_weeks"]
 
 
@@ -98,7 +100,7 @@ def test_incremental_build_equals_full_refresh(copied: Settings) -> None:
     run_build(copied, select=["stg_chart_entries+"], full_refresh=True, variables={"start_week": str(corrected)})
     full = trends(copied)
     pd.testing.assert_frame_equal(incremental, full, check_exact=False, rtol=0, atol=1e-9)
-    assert len(full) == len(before) + 30
+    assert len(full) == len(before) + 33
     old = pd.to_datetime(full["chart_date"]).dt.date < corrected
     assert full[old].shape[0] > 0
     changed = full.merge(before, on=KEY, suffixes=("", "_before"))

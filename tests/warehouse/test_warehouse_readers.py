@@ -26,6 +26,8 @@ from small_warehouse import (
 from soundscope.settings import Settings
 from soundscope.warehouse.releases import Release, list_releases, prune, rollback
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.mark.parametrize("publishes", [8, pytest.param(30, marks=pytest.mark.slow)])
 def test_readers_in_another_process_never_fail_nor_see_a_mixture(
