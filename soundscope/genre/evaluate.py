@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from soundscope.genre.calibrate import FLOOR
 
@@ -96,7 +97,8 @@ def evaluate(
     np.add.at(by_group, codes, columns)
     read = _reader(len(names))
     point = read(by_group.sum(axis=0, keepdims=True))
-    many = read(drawn @ by_group) if resamples else {}
+    with threadpool_limits(1, user_api="blas"):
+        many = read(drawn @ by_group) if resamples else {}
     rows = []
     for (metric, column), value in point.items():
         spread = many.get((metric, column))

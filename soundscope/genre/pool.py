@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.base import BaseEstimator
+from threadpoolctl import threadpool_limits
 
 from soundscope.genre.calibrate import log_probability, softmax
 
@@ -44,16 +45,19 @@ class Pool(BaseEstimator):
         truth[np.arange(n), y] = 1.0
         strength = np.concatenate([np.full(len(terms), self.penalty), np.full(k, self.penalty * 10 / k)])
 
+        flat = np.stack(terms).reshape(len(terms), n * k)
+
         def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            logits = self._sum(terms, values[: len(terms)], values[len(terms) :])
-            proba = softmax(logits)
+            weights, bias = values[: len(terms)].astype(np.float32), values[len(terms) :]
+            proba = softmax((weights @ flat).reshape(n, k) + bias)
             error = (proba - truth) / n
             away = values - start
-            slope = np.concatenate([[np.vdot(error, term) for term in terms], error.sum(axis=0)])
+            slope = np.concatenate([flat @ error.astype(np.float32).ravel(), error.sum(axis=0)])
             value = -np.log(np.maximum(proba[np.arange(n), y], 1e-12)).mean()
             return float(value + 0.5 * strength @ away**2), slope + strength * away
 
-        best = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 150}).x
+        with threadpool_limits(1, user_api="blas"):
+            best = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 150}).x
         self.weights_, self.bias_ = best[: len(terms)], best[len(terms) :]
         return self
 
