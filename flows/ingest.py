@@ -14,6 +14,7 @@ from flows.tasks import submit, threads
 from soundscope.ingest.fetch import FetchResult
 from soundscope.ingest.plan import Batch
 from soundscope.pipeline import steps
+from soundscope.pipeline.ingest import import_followed
 from soundscope.pipeline.run import Run
 
 Kind = Literal["charts", "tracks", "features", "genres", "popularity"]
@@ -37,6 +38,9 @@ def ingest(kinds: list[Kind] | None = None) -> dict[str, int]:
     with active_run("ingest " + " ".join(kinds or ()), providers=True) as run:
         before: PrefectFuture[Any] = submit("probe", "ask providers what they allow", lambda: _probe(run))
         before.result()
+        if run.settings.followed.files and "tracks" in (kinds or ALL_KINDS):
+            before = submit("import", "import followed files", lambda: _import(run), after=[before])
+            before.result()
         for kind in kinds or ALL_KINDS:
             before = _ingest_kind(run, kind, before)
         rows: dict[str, int] = {}
@@ -45,6 +49,12 @@ def ingest(kinds: list[Kind] | None = None) -> dict[str, int]:
                 rows[table] = rows.get(table, 0) + n
         run.facts.setdefault("message", "loaded " + (", ".join(f"{n:,} {table}" for table, n in rows.items()) or "nothing new"))
         return rows
+
+
+def _import(run: Run) -> list[str]:
+    new = import_followed(run)
+    say(f"imported {', '.join(new)}" if new else "followed files: nothing changed")
+    return new
 
 
 def _probe(run: Run) -> None:

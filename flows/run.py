@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 
 from flows.server import ensure_server, say
-from soundscope.errors import SoundScopeError
+from soundscope.errors import known
 from soundscope.pipeline.run import Stopped
 from soundscope.settings import load_settings
 
@@ -35,15 +35,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = load_settings()
         settings.paths.create()
         with ensure_server(settings) as address:
+            from prefect import tags
+
             from flows.pipeline import pipeline
 
             try:
-                outcome = pipeline(retrain=said.retrain, rebuild=said.rebuild, force=said.force)
+                with tags("soundscope", settings.profile):
+                    outcome = pipeline(retrain=said.retrain, rebuild=said.rebuild, force=said.force)
             finally:
                 _hand_over()
-    except SoundScopeError as error:
-        print(f"soundscope: {error}", file=sys.stderr)
-        return error.exit_status
+    except Exception as error:
+        understood = known(error)
+        if understood is None:
+            raise
+        print(f"soundscope: {understood}", file=sys.stderr)
+        return understood.exit_status
     except (KeyboardInterrupt, Stopped):
         print("soundscope: stopped; what was fetched is kept, run it again to go on", file=sys.stderr)
         return 1

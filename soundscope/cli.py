@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from soundscope import __version__
-from soundscope.errors import BadInput, SoundScopeError
+from soundscope import __version__, errors
+from soundscope.errors import BadInput
 
 if TYPE_CHECKING:
     from soundscope.settings import Settings
@@ -489,15 +489,18 @@ def main() -> None:
     """Run the command line; errors a person can act on end it with one clear message and status 1 or 2."""
     try:
         app()
-    except SoundScopeError as error:
-        print(f"soundscope: {error}", file=sys.stderr)
-        sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        print("soundscope: stopped", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:
         # The reader (head, less) has gone; nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        known = errors.known(error)
+        if known is None:
+            raise
+        print(f"soundscope: {known}", file=sys.stderr)
+        sys.exit(known.exit_status)
+    except KeyboardInterrupt:
+        print("soundscope: stopped", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

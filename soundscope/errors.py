@@ -5,6 +5,8 @@ Exit status: 2 for bad use or bad input, 1 for a run that failed.
 
 from __future__ import annotations
 
+import errno
+
 
 class SoundScopeError(Exception):
     """A failure that a person can understand and act on.
@@ -41,3 +43,21 @@ class CheckFailed(SoundScopeError):
 
 class DiskFull(SoundScopeError):
     """There is too little free space for the next step; nothing was half-written."""
+
+
+def known(error: BaseException) -> SoundScopeError | None:
+    """The error as one a person can act on, or None if it is none of the known kinds.
+
+    A full disk shows itself in many ways: as an operating system's error, or in the words of DuckDB and SQLite.
+    """
+    if isinstance(error, SoundScopeError):
+        return error
+    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or any(words in str(error) for words in _FULL):
+        return DiskFull(
+            f"The disk is full: {str(error).splitlines()[0]}",
+            next_step="free some space and run again; what was fetched is kept, and the current release stays.",
+        )
+    return None
+
+
+_FULL = ("No space left on device", "database or disk is full", "not enough space")

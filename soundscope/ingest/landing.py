@@ -14,6 +14,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,7 +116,8 @@ class LandingWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         if self.records == 0 or isinstance(error, DiskFull):
             # After a full disk the lines before it are recovered from the part file by the next run.
-            self._file.close()
+            with suppress(OSError):
+                self._file.close()
             if self.records == 0:
                 self.part.unlink(missing_ok=True)
             return

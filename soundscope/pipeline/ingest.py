@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from soundscope.ingest.imports import ImportRequest, import_file
 from soundscope.pipeline import steps
 from soundscope.pipeline.run import Run
-from soundscope.settings import Settings
 
 KINDS = ("charts", "tracks", "features", "genres", "popularity")
 _AT_ONCE = 4
@@ -24,6 +22,8 @@ def ingest(run: Run, kinds: Sequence[str] = KINDS, say: Callable[[str], None] = 
                 say(f"{name}: {found.capability}: {found.reason}. {found.instead}")
     for disabled in run.session.disabled:
         say(f"{disabled.name} is not asked: {disabled.reason}. Next: {disabled.next_step}")
+    if "tracks" in kinds and (new := import_followed(run)):
+        say(f"imported {', '.join(new)}")
     outcomes: dict[str, Counter[str]] = {}
     for kind in kinds:
         outcomes[kind] = Counter()
@@ -44,14 +44,16 @@ def ingest(run: Run, kinds: Sequence[str] = KINDS, say: Callable[[str], None] = 
     return outcomes
 
 
-def import_followed(run: Run, settings: Settings) -> list[str]:
+def import_followed(run: Run) -> list[str]:
     """Import the files that the configuration follows, where they changed; returns the names of the new datasets."""
     new = []
-    for said in settings.followed.files:
-        path = said.path if said.path.is_absolute() else settings.home / said.path
+    for said in run.settings.followed.files:
+        path = said.path if said.path.is_absolute() else run.settings.home / said.path
         request = ImportRequest(
-            Path(path), said.kind, said.name, said.map, said.licence or "user-supplied", said.train, said.chart, said.date
+            path, said.kind, said.name, said.map, said.licence or "user-supplied", said.train, said.chart, said.date
         )
-        if import_file(settings, run.ledger, run.run_id, request).is_new:
+        if import_file(run.settings, run.ledger, run.run_id, request).is_new:
             new.append(said.name)
+    if new:
+        steps.load_step(run)
     return new
