@@ -11,6 +11,7 @@ import duckdb
 
 from soundscope.ingest.session import Session
 from soundscope.sources.base import Unit
+from soundscope.sources.billboard_csv import ALBUM_CHARTS
 
 _FREE_FIRST = ("deezer", "musicbrainz", "spotify")
 _SPOTIFY_FIRST = ("spotify", "deezer", "musicbrainz")
@@ -41,6 +42,10 @@ def due(
     names = order(session)
     status = {name: session.ledger.unit_status(name, "search") for name in names}
     found = {key for held in status.values() for key, said in held.items() if said == "done"}
+    if between is None:
+        # What another provider's answer made known is wanted no more.
+        for name in names:
+            session.ledger.withdraw(name, "search", {key[0] for key in wanted})
     left = [key for key in wanted if key[0] not in found]
     shares = []
     for name in [only] if only else names:
@@ -78,7 +83,7 @@ _GUESTS = "'(?i) (featuring|feat\\.?|ft\\.?|with|duet with|&|x|and) .*$'"
 _UNKNOWN_KEYS = f"""
 with keys as (
     select title, artist, max(chart_date) as newest, min(rank) as best
-    from raw.chart_entries where spotify_id is null and chart_date between cast(? as date) and cast(? as date) group by title, artist
+    from raw.chart_entries where spotify_id is null and chart not in ({", ".join(f"'{chart}'" for chart in ALBUM_CHARTS)}) and chart_date between cast(? as date) and cast(? as date) group by title, artist
 ), known as (
     select distinct {_folded("title")} as title, {_folded("artist")} as artist from raw.tracks
     where (spotify_id is not null or isrc is not null) and title is not null and artist is not null

@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -261,6 +261,15 @@ class Ledger:
         """Everything noted about units of a kind is forgotten."""
         with self.begin() as connection:
             connection.execute(sa.delete(t.units).where(t.units.c.provider == provider, t.units.c.kind == kind))
+
+    def withdraw(self, provider: str, kind: str, wanted: Collection[str]) -> None:
+        """Units that wait to be asked for and are wanted no more are forgotten; answers that were had stay noted."""
+        u = t.units.c
+        waiting = sa.and_(u.provider == provider, u.kind == kind, u.status.in_(["planned", "deferred", "failed"]))
+        with self.begin() as connection:
+            known = set(connection.execute(sa.select(u.key).where(waiting)).scalars())
+            for key in known - set(wanted):
+                connection.execute(sa.delete(t.units).where(waiting, u.key == key))
 
     def _units_of(self, connection: sa.Connection, keys: Sequence[tuple[str, str, str]]) -> Iterator[Any]:
         by_kind: dict[tuple[str, str], list[str]] = {}

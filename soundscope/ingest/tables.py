@@ -164,7 +164,7 @@ check_results = Table(
     Column("release_id", String(64), comment="The candidate release that was checked."),
     _text("check", "Name of the check."),
     _text("table_name", "The table it is about."),
-    _text("status", "pass, warn or fail."),
+    _text("status", "pass, warn, fail, or overridden: it failed and a person let it through."),
     Column("failures", _BIG, comment="Rows that do not pass."),
     _text("message", "What that means, in words."),
     _instant("checked_at", "When (UTC)."),

@@ -24,6 +24,8 @@ CHARTS: Mapping[str, tuple[str, str]] = {
     "hot_100": ("billboard_hot_100", "hot-100"),
     "top_200": ("billboard_200", "billboard-200"),
 }
+# Charts whose entries are albums: no track is searched for them.
+ALBUM_CHARTS = ("billboard_200",)
 _COLUMNS = Shape(
     "", "chart_week:str current_week:int title:str performer:str last_week:str peak_pos:int wks_on_chart:int", csv=True
 )

@@ -84,8 +84,9 @@ class Spotify:
         features = self._call("probe", partial(_get, path="audio-features/?ids=" + PROBE_ID))
         if why := refusal_of_account(features):
             return [
-                Capability("catalogue", False, why, "other providers go on; Spotify is left alone for a day"),
-                _tier(None, None),
+                Capability(
+                    "catalogue", False, why, "it is a development app; other providers go on, Spotify is left alone for a day"
+                )
             ]
         batch = self._call("probe", lambda sp: sp.tracks([PROBE_ID]))
         allowed = {"features": features.status == 200, "batch": batch.status == 200}
@@ -286,14 +287,10 @@ def refusal_of_account(reply: Reply) -> str | None:
     return None
 
 
-def _tier(features: bool | None, batch: bool | None) -> Capability:
-    """The kind of app, from what it is allowed; None is unknown."""
+def _tier(features: bool, batch: bool) -> Capability:
+    """The kind of app, from what it is allowed."""
     if features:
         return Capability("tier", True, "extended, in use before 2024-11-27: everything is allowed")
-    if features is None:
-        return Capability(
-            "tier", False, "a development app: only these need their owner's Premium and an allow list", "see catalogue"
-        )
     if batch:
         words = "extended granted later, or development made before 2026-02-11: their answers are the same, so it cannot be told"
         return Capability(
