@@ -11,6 +11,11 @@
     {{ return(numeric_features() | reject('equalto', 'popularity') | list) }}
 {%- endmacro %}
 
+{# What a chart's trend is told of: the numeric features, and how long its songs are. #}
+{% macro trend_features() -%}
+    {{ return(numeric_features() + ['duration_ms']) }}
+{%- endmacro %}
+
 {# The names as rows of one column. #}
 {% macro rows_of(values, column) -%}
     {% for value in values -%}
@@ -46,6 +51,58 @@
 
 {# Windows of chart_trends, in weeks. #}
 {% macro trend_windows() -%}{{ return([4, 12, 52]) }}{%- endmacro %}
+
+{# Quantiles of chart_trends: name, share of the chart points below it. #}
+{% macro trend_quantiles() -%}
+    {{ return([['q10', 0.1], ['q25', 0.25], ['median', 0.5], ['q75', 0.75], ['q90', 0.9]]) }}
+{%- endmacro %}
+
+{# The range of each feature that quantiles are told apart in, cut into forty bins; what lies outside counts into the outermost. #}
+{% macro quantile_ranges() -%}
+    {% set ranges = {'tempo': [40, 240], 'loudness': [-30, 0], 'popularity': [0, 100], 'duration_ms': [60000, 420000]} %}
+    {% for feature in trend_features() %}
+        select
+            '{{ feature }}' as feature, cast({{ ranges.get(feature, [0, 1])[0] }} as double) as low,
+            cast({{ ranges.get(feature, [0, 1])[1] }} as double) as high{{ ' union all ' if not loop.last }}
+    {% endfor %}
+{%- endmacro %}
+
+{# Where a share of all points is reached, in bins, from points up to the end of each bin; a straight line within the bin. #}
+{% macro place_in_bins(relation, bins, share) -%}
+    {% set wanted = 'cast(' ~ share ~ ' as double) * ' ~ relation ~ '.upto_' ~ bins[-1] %}
+    case
+        {% for bin in bins %}
+            {% set below = relation ~ '.upto_' ~ bins[loop.index0 - 1] if loop.index0 else '0' %}
+            when {{ relation }}.upto_{{ bin }} >= {{ wanted }}
+                then {{ bin }} + ({{ wanted }} - {{ below }}) / nullif({{ relation }}.upto_{{ bin }} - {{ below }}, 0)
+        {% endfor %}
+    end
+{%- endmacro %}
+
+{# Pairs of dates a span apart, at most three days off, the exact distance preferred. One join per distance, so that each is on
+   equal dates: engines compare all dates with all otherwise. #}
+{% macro dates_before(dates, spans) -%}
+    {% for span, days in spans.items() %}
+        {% set is_last_span = loop.last %}
+        {% for days_off in [0, -1, 1, -2, 2, -3, 3] %}
+            select
+                '{{ span }}' as span, {{ loop.index }} as preference, later.chart, later.chart_date,
+                earlier.chart_date as earlier_date
+            from {{ dates }} as later
+            inner join {{ dates }} as earlier
+                on
+                    later.chart = earlier.chart
+                    and {{ days_after('later.chart_date', days_off - days) }} = earlier.chart_date
+            where {{ changed_weeks('later.chart_date') }}
+            {{ 'union all' if not (loop.last and is_last_span) }}
+        {% endfor %}
+    {% endfor %}
+{%- endmacro %}
+
+{# Two relations agree in a list of columns. #}
+{% macro same(left, right, columns) -%}
+    {% for column in columns %}{{ left }}.{{ column }} = {{ right }}.{{ column }}{{ ' and ' if not loop.last }}{% endfor %}
+{%- endmacro %}
 
 {# Condition of a weekly model: every week, or in an incremental run those from `start_week` on and some weeks before. #}
 {% macro changed_weeks(column, weeks_before=0) -%}

@@ -6,6 +6,12 @@ track_features as (
     select track_id, genre from {{ ref('track_features') }}
 ),
 
+sizes as (
+    select chart, chart_date, count(*) as n_all
+    from entries
+    group by chart, chart_date
+),
+
 counted as (
     select
         entries.chart,
@@ -19,9 +25,14 @@ counted as (
 )
 
 select
-    chart,
-    chart_date,
-    genre,
-    n_entries / nullif(cast(sum(n_entries) over (partition by chart, chart_date) as double), 0) as share,
-    n_entries
+    counted.chart,
+    counted.chart_date,
+    counted.genre,
+    counted.n_entries
+    / nullif(cast(sum(counted.n_entries) over (partition by counted.chart, counted.chart_date) as double), 0) as share,
+    counted.n_entries,
+    sum(counted.n_entries) over (partition by counted.chart, counted.chart_date)
+    / nullif(cast(sizes.n_all as double), 0) as coverage,
+    sum(counted.n_entries) over (partition by counted.chart, counted.chart_date) < 0.5 * sizes.n_all as is_low_coverage
 from counted
+inner join sizes on counted.chart = sizes.chart and counted.chart_date = sizes.chart_date

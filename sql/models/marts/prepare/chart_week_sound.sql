@@ -12,13 +12,13 @@ with entries as (
 ),
 
 features as (
-    {{ rows_of(numeric_features(), 'feature') }}
+    {{ rows_of(trend_features(), 'feature') }}
 ),
 
 valued as (
     select
         entries.chart, entries.trend_stretch_no, entries.chart_date, entries.chart_points, features.feature,
-        {{ value_of(numeric_features(), 'entries', 'features.feature') }} as feature_value
+        {{ value_of(trend_features(), 'entries', 'features.feature') }} as feature_value
     from entries
     cross join features
 ),

@@ -8,7 +8,7 @@
 
 -- Distinct songs of a trailing window, in one pass: a song counts from each of its weeks until its next one, or until
 -- the window has moved past it. One more at the first date, one less at the second, summed up along time.
-{% set features = numeric_features() %}
+{% set features = trend_features() %}
 with entries as (
     select * from {{ ref('trend_entries') }}
     where recording_id is not null and {{ changed_weeks('chart_date', 52) }}

@@ -1,8 +1,15 @@
-{{ config(materialized='view') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy=weekly_strategy(),
+    unique_key='chart_date',
+    partition_by=('chart_date' if target.type == 'spark' else none),
+    on_schema_change='fail',
+) }}
 
 -- Chart entries with what is known of their tracks: sound is timeless, popularity is that of the chart's day.
 with entries as (
     select * from {{ ref('chart_entries') }}
+    where {{ changed_weeks('chart_date') }}
 ),
 
 dates as (
@@ -35,13 +42,14 @@ popularity as (
 
 select
     entries.chart,
-    entries.chart_date,
     entries.rank,
     dates.trend_stretch_no,
     track_features.recording_id,
     dates.size + 1 - entries.rank as chart_points,
     {{ each(sound_features(), 'track_features.@') }},
-    popularity.popularity
+    popularity.popularity,
+    cast(track_features.duration_ms as double) as duration_ms,
+    entries.chart_date
 from entries
 inner join dates on entries.chart = dates.chart and entries.chart_date = dates.chart_date
 left join track_features on entries.track_id = track_features.track_id
