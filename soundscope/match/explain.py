@@ -54,26 +54,49 @@ def explain(
     Raises:
         BadInput: no chart has this title with this artist; the message names the nearest.
     """
-    mine = keys[_same_name(keys, title, artist)].reset_index(drop=True)
+    mine = keys[same_name(keys, title, artist)].reset_index(drop=True)
     if mine.empty:
-        raise BadInput(f"No chart holds {title!r} by {artist!r}.", next_step=_nearest(keys, title, artist))
+        raise BadInput(f"No chart holds {title!r} by {artist!r}.", next_step=nearest(keys, title, artist))
     mine = mine[mine["title"].eq(mine["title"].iloc[0]) & mine["artist"].eq(mine["artist"].iloc[0])].reset_index(drop=True)
     links = match_keys(mine, tracks, decisions)
-    names = [parse_name(mine["title"].iloc[0], mine["artist"].iloc[0])]
-    pairs = find(names, tracks)
-    if not pairs.key:
-        candidates = pd.DataFrame(columns=CANDIDATE_COLUMNS)
-    else:
-        dates = pd.DataFrame({"first_date": [_least(mine, "first_date")], "last_date": [_greatest(mine, "last_date")]})
-        candidates = _describe(rank(pairs, names, tracks, dates), tracks, set(links["track_id"].dropna()), dates)
+    candidates = candidates_of(mine, tracks, frozenset(links["track_id"].dropna()))[CANDIDATE_COLUMNS]
     return Explanation(links, candidates, _words(links, candidates))
 
 
-def _same_name(keys: pd.DataFrame, title: str, artist: str) -> pd.Series:
+def candidates_of(keys: pd.DataFrame, tracks: pd.DataFrame, chosen: frozenset[str] = frozenset()) -> pd.DataFrame:
+    """Every track that was considered for some chart keys, with the evidence.
+
+    Args:
+        keys: see `match_keys`; several runs of one name count as one.
+        tracks: see `match_keys`.
+        chosen: track ids to mark as `is_chosen`.
+
+    Returns:
+        `title`, `artist` and `CANDIDATE_COLUMNS`; names in the order of `keys`, the best candidate of each first.
+    """
+    dated = keys[["title", "artist"]].assign(first_date=date_column(keys, "first_date"), last_date=date_column(keys, "last_date"))
+    dates = (
+        dated.groupby(["title", "artist"], sort=False)
+        .agg(first_date=("first_date", "min"), last_date=("last_date", "max"))
+        .reset_index()
+    )
+    names = [parse_name(title, artist) for title, artist in zip(dates["title"], dates["artist"], strict=True)]
+    pairs = find(names, tracks)
+    if not pairs.key:
+        return pd.DataFrame(columns=["title", "artist", *CANDIDATE_COLUMNS])
+    ranked = rank(pairs, names, tracks, dates)
+    described = _describe(ranked, tracks, chosen, dates)
+    whose = dates[["title", "artist"]].iloc[ranked["key"].to_numpy()].reset_index(drop=True)
+    return pd.concat([whose, described], axis=1)
+
+
+def same_name(keys: pd.DataFrame, title: str, artist: str) -> pd.Series:
+    """Which keys have this title and artist but for case, accents and blanks around; shape (n,)."""
     return keys["title"].map(fold).eq(fold(title.strip())) & keys["artist"].map(fold).eq(fold(artist.strip()))
 
 
-def _nearest(keys: pd.DataFrame, title: str, artist: str) -> str:
+def nearest(keys: pd.DataFrame, title: str, artist: str) -> str:
+    """The chart keys that are written most alike, as advice."""
     names = (keys["title"] + " by " + keys["artist"]).tolist()
     near = process.extract(f"{title} by {artist}", names, scorer=fuzz.token_sort_ratio, processor=fold, limit=3)
     return (
@@ -83,19 +106,11 @@ def _nearest(keys: pd.DataFrame, title: str, artist: str) -> str:
     )
 
 
-def _least(frame: pd.DataFrame, column: str) -> pd.Timestamp:
-    return pd.Series(date_column(frame, column)).min()
-
-
-def _greatest(frame: pd.DataFrame, column: str) -> pd.Timestamp:
-    return pd.Series(date_column(frame, column)).max()
-
-
-def _describe(ranked: pd.DataFrame, tracks: pd.DataFrame, chosen: set[str], dates: pd.DataFrame) -> pd.DataFrame:
+def _describe(ranked: pd.DataFrame, tracks: pd.DataFrame, chosen: frozenset[str], dates: pd.DataFrame) -> pd.DataFrame:
     rows = tracks.iloc[ranked["track"].to_numpy()].reset_index(drop=True)
     words = [evidence.in_words() for evidence in ranked["evidence"]]
     artists = rows["artists"] if "artists" in rows else rows["artist"]
-    last = dates["last_date"].iloc[0]
+    last = dates["last_date"].iloc[ranked["key"].to_numpy()]
     frame = pd.DataFrame(
         {
             "track_id": ranked["track_id"],
@@ -107,7 +122,7 @@ def _describe(ranked: pd.DataFrame, tracks: pd.DataFrame, chosen: set[str], date
             "recording": ranked["recording"],
             "is_chosen": ranked["track_id"].isin(chosen),
             **{f"{about}_evidence": [said[about] for said in words] for about in ("title", "artist", "version", "numbers")},
-            "date_evidence": [_date_words(release, last) for release in ranked["release"]],
+            "date_evidence": [_date_words(*pair) for pair in zip(ranked["release"], last, strict=True)],
         }
     )
     effects = ranked[list(model.FEATURES)] * np.array([model.WEIGHTS[name] for name in model.FEATURES])

@@ -10,17 +10,18 @@ from datetime import timedelta
 from typing import Any
 
 import duckdb
-import pandas as pd
 
 from soundscope.ingest import tables as t
 from soundscope.ingest.fetch import FetchResult, fetch
 from soundscope.ingest.imports import licences
 from soundscope.ingest.ledger import utcnow
-from soundscope.ingest.load import LoadResult, load_new
 from soundscope.ingest.plan import Batch, plan
 from soundscope.ingest.session import probe
 from soundscope.ingest.typed import create_raw
+from soundscope.pipeline.gates import hold_back
 from soundscope.pipeline.land import land_frames
+from soundscope.pipeline.loading import Progress, check_row, load_step
+from soundscope.pipeline.matching import match_step
 from soundscope.pipeline.ops import ops_tables
 from soundscope.pipeline.run import Run
 from soundscope.settings import PROJECT, Settings
@@ -33,7 +34,6 @@ from soundscope.warehouse.releases import SCHEMA_VERSION, Release, current_relea
 
 log = logging.getLogger(__name__)
 SCORE_KINDS = ("train", "score")
-Progress = Callable[[int, int], None]
 
 
 # --- ingest -----------------------------------------------------------------------------------------------------------
@@ -55,17 +55,6 @@ def fetch_step(run: Run, batch: Batch, progress: Progress | None = None) -> Fetc
     """Fetch one batch; it needs no writer, so several may run at once."""
     result = fetch(run.session, batch, progress)
     run.facts.setdefault("fetched", []).append(result)
-    return result
-
-
-def load_step(run: Run, progress: Progress | None = None) -> LoadResult:
-    """Load what is landed and not loaded yet."""
-    with run.writer() as con:
-        result = load_new(con, run.settings.paths.landing, progress)
-    if result.damaged:
-        rows = [_check(run, "landing_file_readable", file, "warn", 1, reason) for file, reason in result.damaged.items()]
-        run.ledger.insert(t.check_results, rows)
-    run.facts.setdefault("loaded", []).append(result)
     return result
 
 
@@ -103,8 +92,15 @@ def news_step(run: Run) -> News:
 def project_hash() -> str:
     """Hash of everything in the project that decides what the tables hold: the SQL models and the rules of matching."""
     digest = hashlib.sha256()
-    folders = (PROJECT / "sql", PROJECT / "soundscope" / "match", PROJECT / "soundscope" / "ingest", PROJECT / "soundscope" / "sources")
-    for path in sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in {".sql", ".py", ".yml", ".csv"}):
+    folders = (
+        PROJECT / "sql",
+        PROJECT / "soundscope" / "match",
+        PROJECT / "soundscope" / "ingest",
+        PROJECT / "soundscope" / "sources",
+    )
+    for path in sorted(
+        path for folder in folders for path in folder.rglob("*") if path.suffix in {".sql", ".py", ".yml", ".csv"}
+    ):
         if "target" not in path.parts and "dbt_packages" not in path.parts:
             digest.update(path.relative_to(PROJECT).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
@@ -126,7 +122,12 @@ def provider_rows(settings: Settings) -> list[tuple[str, str, bool, int, str, in
 
 
 def build_step(
-    run: Run, select: tuple[str, ...] = (), exclude: tuple[str, ...] = (), on_model: Callable[[ModelResult], None] | None = None, *, full: bool = False
+    run: Run,
+    select: tuple[str, ...] = (),
+    exclude: tuple[str, ...] = (),
+    on_model: Callable[[ModelResult], None] | None = None,
+    *,
+    full: bool = False,
 ) -> BuildResult:
     """Build a part of the SQL models with their tests; the results are noted even if a test fails.
 
@@ -150,17 +151,12 @@ def build_step(
         return run_build(run.settings, select=select, exclude=exclude, full_refresh=full, on_model=note)
     finally:
         rows = [
-            _check(run, check.check, check.model, check.status, check.failures, check.message) for result in seen for check in result.checks
+            check_row(run, check.check, check.model, check.status, check.failures, check.message)
+            for result in seen
+            for check in result.checks
         ]
         run.ledger.insert(t.check_results, rows)
         run.facts.setdefault("models", []).extend(seen)
-
-
-def _check(run: Run, name: str, table: str, status: str, failures: int, message: str) -> dict[str, Any]:
-    return {
-        "run_id": run.run_id, "release_id": run.release_id, "check": name, "table_name": table, "status": status,
-        "failures": failures, "message": message, "checked_at": utcnow(),
-    }  # fmt: skip
 
 
 def build_all(run: Run, on_model: Callable[[ModelResult], None] | None = None, *, full: bool = False) -> int:
@@ -169,76 +165,6 @@ def build_all(run: Run, on_model: Callable[[ModelResult], None] | None = None, *
     match_step(run)
     built = build_step(run, exclude=("staging",), on_model=on_model, full=full)
     return len(staged.models) + len(built.models)
-
-
-# --- match ------------------------------------------------------------------------------------------------------------
-
-_LINK_COLUMNS = ["track_id", "status", "is_other_version", "method", "score", "runner_up_track_id", "runner_up_score"]
-_KEY = ["title", "artist", "run_no"]
-
-
-def match_step(run: Run) -> dict[str, int]:
-    """Match chart keys to tracks and tracks to recordings, and land what changed.
-
-    Returns:
-        Counts by status, and `changed`: links and recordings that differ from before.
-    """
-    from soundscope.match import RULES_VERSION, group_recordings, match_keys
-
-    with run.writer() as con:
-        keys = con.execute("select * from staging.chart_keys order by title, artist, run_no").df()
-        tracks = con.execute("select * from staging.track_identity order by track_id").df()
-        decisions = con.execute(_DECISIONS).df()
-        links_before = con.execute(_LINKS).df()
-        recordings_before = con.execute(_RECORDINGS).df()
-    tag = _frames_hash(RULES_VERSION, keys, tracks, decisions)
-    if run.ledger.unit_etag(PROVIDER, "match", "inputs") == tag:
-        counts = {str(status): int(n) for status, n in links_before["status"].value_counts().items()}
-        run.facts["matched"] = counts
-        return {**counts, "changed": 0}
-    links = match_keys(keys, tracks, decisions if len(decisions) else None)
-    links["score"], links["runner_up_score"] = links["score"].round(4), links["runner_up_score"].round(4)
-    recordings = group_recordings(tracks)
-    new_links = _changed(links, links_before, _KEY, _LINK_COLUMNS).assign(decided_at=utcnow().isoformat())
-    new_recordings = _changed(recordings, recordings_before, ["track_id"], ["recording_id"])
-    land_frames(
-        run.settings, run.ledger, run.run_id, "match", [("track_links", new_links), ("recordings", new_recordings)], {"inputs": tag}
-    )
-    load_step(run)
-    counts = {str(status): int(n) for status, n in links["status"].value_counts().items()}
-    run.facts["matched"] = counts
-    return {**counts, "changed": len(new_links) + len(new_recordings)}
-
-
-_DECISIONS = """
-select title, artist, run_no, track_id, decided_by, decided_at, reason from raw.track_links
-where status = 'overridden' qualify row_number() over (partition by title, artist, run_no order by fetched_at desc, row_no desc) = 1
-"""
-_LINKS = f"""
-select title, artist, run_no, {', '.join(_LINK_COLUMNS)} from raw.track_links where provider = '{PROVIDER}'
-qualify row_number() over (partition by title, artist, run_no order by fetched_at desc, landing_file desc, row_no desc) = 1
-"""
-_RECORDINGS = f"""
-select track_id, recording_id from raw.recordings where provider = '{PROVIDER}'
-qualify row_number() over (partition by track_id order by fetched_at desc, landing_file desc, row_no desc) = 1
-"""
-
-
-def _changed(now: pd.DataFrame, before: pd.DataFrame, key: list[str], columns: list[str]) -> pd.DataFrame:
-    """Rows of `now` that are new or differ from `before` in one of the columns."""
-    merged = now.merge(before[[*key, *columns]], on=key, how="left", suffixes=("", "_before"), indicator=True)
-    differs = merged["_merge"].eq("left_only")
-    for column in columns:
-        a, b = merged[column], merged[f"{column}_before"]
-        differs |= ~((a.isna() & b.isna()) | (a.astype("object") == b.astype("object")))
-    return now[differs.to_numpy()]
-
-
-def _frames_hash(version: str, *frames: pd.DataFrame) -> str:
-    digest = hashlib.sha256(version.encode())
-    for frame in frames:
-        digest.update(pd.util.hash_pandas_object(frame.astype("string").fillna("\0"), index=False).to_numpy().tobytes())
-    return digest.hexdigest()
 
 
 # --- train and score --------------------------------------------------------------------------------------------------
@@ -261,7 +187,9 @@ def training_due(run: Run) -> str | None:
     with run.writer() as con:
         create_raw(con)
         current = champion(con, said.target)
-        newest = con.execute("select max(trained_at), max_by(verdict, trained_at) from raw.model_runs where target = ?", [said.target]).fetchone()
+        newest = con.execute(
+            "select max(trained_at), max_by(verdict, trained_at) from raw.model_runs where target = ?", [said.target]
+        ).fetchone()
     if newest is None or newest[0] is None:
         return "no model has been trained yet"
     if current is None and newest[1] == "not_trained":
@@ -322,9 +250,10 @@ def publish_step(run: Run, fingerprint: str | None = None, *, force: bool = Fals
     """Publish the candidate as a release, note it, and let go of the oldest ones.
 
     Raises:
-        CheckFailed: the candidate is not whole; the old release stays.
+        CheckFailed: the candidate is not whole, or matching fell in the newest chart weeks; the old release stays.
     """
     release_id = run.release_id or begin_release(run)
+    hold_back(run, force=force)
     row: dict[str, Any] = {
         "release_id": release_id, "run_id": run.run_id, "published_at": utcnow(), "schema_version": SCHEMA_VERSION,
         "fingerprint": fingerprint, "is_forced": force,

@@ -1,0 +1,32 @@
+"""Loading what is landed, as a step of a run; and the form in which a check's result is noted. How files are read is `ingest.load`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from soundscope.ingest import tables as t
+from soundscope.ingest.ledger import utcnow
+from soundscope.ingest.load import LoadResult, load_new
+from soundscope.pipeline.run import Run
+
+Progress = Callable[[int, int], None]
+
+
+def load_step(run: Run, progress: Progress | None = None) -> LoadResult:
+    """Load what is landed and not loaded yet."""
+    with run.writer() as con:
+        result = load_new(con, run.settings.paths.landing, progress)
+    if result.damaged:
+        rows = [check_row(run, "landing_file_readable", file, "warn", 1, reason) for file, reason in result.damaged.items()]
+        run.ledger.insert(t.check_results, rows)
+    run.facts.setdefault("loaded", []).append(result)
+    return result
+
+
+def check_row(run: Run, name: str, table: str, status: str, failures: int, message: str) -> dict[str, Any]:
+    """One row of `ops.check_results`; status is pass, warn, fail or overridden."""
+    return {
+        "run_id": run.run_id, "release_id": run.release_id, "check": name, "table_name": table, "status": status,
+        "failures": failures, "message": message, "checked_at": utcnow(),
+    }  # fmt: skip

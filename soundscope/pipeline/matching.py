@@ -1,0 +1,99 @@
+"""Matching as a step of a run: reads staging, lands links and recordings that changed. The rules are in `soundscope.match`.
+
+What a person decided is landed by `match_decisions` and stays theirs: the matcher is told of it, and lands nothing for those keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import duckdb
+import pandas as pd
+
+from soundscope.ingest.ledger import utcnow
+from soundscope.pipeline.land import land_frames
+from soundscope.pipeline.loading import load_step
+from soundscope.pipeline.run import Run
+from soundscope.sources.internal import PROVIDER
+
+LINK_COLUMNS = ["track_id", "status", "is_other_version", "method", "score", "runner_up_track_id", "runner_up_score"]
+KEY = ["title", "artist", "run_no"]
+
+KEYS = "select * from staging.chart_keys order by title, artist, run_no"
+TRACKS = "select * from staging.track_identity order by track_id"
+# A person's newest word on each key. `unmatched` takes a decision back; `review` only says that the decided track was gone.
+DECISIONS = """
+select * exclude (status) from (
+    select title, artist, run_no, track_id, decided_by, coalesce(decided_at, fetched_at) as decided_at, reason, status
+    from raw.track_links
+    where decided_by not like 'soundscope%' and status <> 'review'
+    qualify row_number() over (
+        partition by title, artist, run_no order by fetched_at desc, decided_at desc nulls last, landing_file desc, row_no desc
+    ) = 1
+) where status = 'overridden' order by title, artist, run_no
+"""
+_LINKS = f"""
+select title, artist, run_no, {", ".join(LINK_COLUMNS)} from raw.track_links
+where provider = '{PROVIDER}' and decided_by like 'soundscope%'
+qualify row_number() over (partition by title, artist, run_no order by fetched_at desc, landing_file desc, row_no desc) = 1
+"""
+_RECORDINGS = f"""
+select track_id, recording_id from raw.recordings where provider = '{PROVIDER}'
+qualify row_number() over (partition by track_id order by fetched_at desc, landing_file desc, row_no desc) = 1
+"""
+_COUNTS = """
+select coalesce(links.status, 'unmatched') as status, count(*) as n
+from staging.chart_keys as chart_keys
+left join staging.stg_track_links as links using (title, artist, run_no)
+group by 1
+"""
+
+
+def match_step(run: Run) -> dict[str, int]:
+    """Match chart keys to tracks and tracks to recordings, and land what changed.
+
+    Returns:
+        Counts by status, and `changed`: links and recordings that differ from before.
+    """
+    from soundscope.match import RULES_VERSION, group_recordings, match_keys
+
+    with run.writer() as con:
+        keys, tracks, decisions = (con.execute(sql).df() for sql in (KEYS, TRACKS, DECISIONS))
+        links_before, recordings_before = con.execute(_LINKS).df(), con.execute(_RECORDINGS).df()
+        tag = _frames_hash(RULES_VERSION, keys, tracks, decisions)
+        if run.ledger.unit_etag(PROVIDER, "match", "inputs") == tag:
+            return {**_count(run, con), "changed": 0}
+    links = match_keys(keys, tracks, decisions if len(decisions) else None)
+    links["score"], links["runner_up_score"] = links["score"].round(4), links["runner_up_score"].round(4)
+    recordings = group_recordings(tracks)
+    own = links[links["decided_by"].str.startswith("soundscope")]
+    new_links = _changed(own, links_before, KEY, LINK_COLUMNS).assign(decided_at=utcnow().isoformat())
+    new_recordings = _changed(recordings, recordings_before, ["track_id"], ["recording_id"])
+    frames = [("track_links", new_links), ("recordings", new_recordings)]
+    land_frames(run.settings, run.ledger, run.run_id, "match", frames, {"inputs": tag})
+    load_step(run)
+    with run.writer() as con:
+        return {**_count(run, con), "changed": len(new_links) + len(new_recordings)}
+
+
+def _count(run: Run, con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    counts = {str(status): int(n) for status, n in con.execute(_COUNTS).fetchall()}
+    run.facts["matched"] = counts
+    return counts
+
+
+def _changed(now: pd.DataFrame, before: pd.DataFrame, key: list[str], columns: list[str]) -> pd.DataFrame:
+    """Rows of `now` that are new or differ from `before` in one of the columns."""
+    merged = now.merge(before[[*key, *columns]], on=key, how="left", suffixes=("", "_before"), indicator=True)
+    differs = merged["_merge"].eq("left_only")
+    for column in columns:
+        a, b = merged[column], merged[f"{column}_before"]
+        differs |= ~((a.isna() & b.isna()) | (a.astype("object") == b.astype("object")))
+    return now[differs.to_numpy()]
+
+
+def _frames_hash(version: str, *frames: pd.DataFrame) -> str:
+    digest = hashlib.sha256(version.encode())
+    for frame in frames:
+        digest.update(pd.util.hash_pandas_object(frame.astype("string").fillna("\0"), index=False).to_numpy().tobytes())
+    return digest.hexdigest()
