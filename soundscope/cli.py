@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from soundscope import __version__, errors
+from soundscope.cli_match import match_app
 from soundscope.errors import BadInput
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-match_app = typer.Typer(help="Which track a chart entry means: how many are matched, and how.", no_args_is_help=True)
 app.add_typer(match_app, name="match")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -67,7 +67,7 @@ def run(
     tier: Tier = None,
     retrain: Annotated[bool, typer.Option(help="Train now even if the champion is young.")] = False,
     rebuild: Annotated[bool, typer.Option(help="Build and publish even if nothing is new.")] = False,
-    force: Annotated[bool, typer.Option(help="Publish even if a table lost all its rows; recorded.")] = False,
+    force: Annotated[bool, typer.Option(help="Publish even if a table lost all its rows, or matching fell; recorded.")] = False,
     json: Json = False,
 ) -> None:
     """Run the whole pipeline once: ingest, build, train if due, score, publish. Seen in the dashboard afterwards (`soundscope up`)."""
@@ -303,15 +303,6 @@ def build(
     print(f"Built {models} tables. Next: soundscope train, soundscope score, soundscope publish.")
 
 
-@match_app.command("status")
-def match_status(json: Json = False) -> None:
-    """How many chart keys are matched, by decade and by method."""
-    from soundscope.output import show_query
-    from soundscope.pipeline.queries import MATCH_STATUS
-
-    show_query(_settings(), MATCH_STATUS, json)
-
-
 @app.command()
 def train(json: Json = False) -> None:
     """Train a baseline and a challenger on the built tables; the gate decides whether the challenger is used."""
@@ -362,7 +353,7 @@ def models(json: Json = False) -> None:
 
 
 @app.command()
-def publish(force: Annotated[bool, typer.Option(help="Publish even if a table lost all its rows; recorded.")] = False) -> None:
+def publish(force: Annotated[bool, typer.Option(help="Publish even if a table lost all its rows, or matching fell; recorded.")] = False) -> None:
     """Check what was built and make it the release that everyone reads."""
     from soundscope.pipeline import steps
     from soundscope.pipeline.run import open_run
