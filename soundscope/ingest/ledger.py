@@ -11,9 +11,10 @@ import json
 import logging
 import os
 import socket
+import threading
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._line: AbstractContextManager[Any] = threading.Lock() if url.startswith("sqlite") else nullcontext()
         connect_args: dict[str, Any] = {"timeout": 60, "check_same_thread": False} if url.startswith("sqlite") else {}
         self.engine = sa.create_engine(url, connect_args=connect_args)
         if self.engine.dialect.name == "sqlite":
@@ -93,7 +95,8 @@ class Ledger:
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
         """A transaction that writes; in SQLite it holds the write lock from its start, so it never fails half-way."""
-        with self.engine.begin() as connection:
+        # SQLite's own waiting sleeps up to a tenth of a second; threads of one process line up here instead.
+        with self._line, self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -267,7 +270,7 @@ class Ledger:
         u = t.units.c
         waiting = sa.and_(u.provider == provider, u.kind == kind, u.status.in_(["planned", "deferred", "failed"]))
         with self.begin() as connection:
-            known = set(connection.execute(sa.select(u.key).where(waiting)).scalars())
+            known: set[str] = set(connection.execute(sa.select(u.key).where(waiting)).scalars())
             for key in known - set(wanted):
                 connection.execute(sa.delete(t.units).where(waiting, u.key == key))
 

@@ -12,6 +12,8 @@ _BRACKETS = re.compile(r"[(\[].*?[)\]]|\s-\s.*$")
 _GUESTS = re.compile(r"(?i)\s+(?:featuring|feat\.?|ft\.?|with|duet with|x|vs\.?)\s+|\s*[,&+/]\s*|\s+and\s+")
 
 
+# P!nk, but not Uptown Funk!
+_INNER = re.compile(r"(?<=\w)!(?=\w)")
 _FEATURED = re.compile(r"(?i)\s+[(\[]?(?:featuring|feat\.?|ft\.?|with|duet with)\s.*$")
 
 
@@ -22,7 +24,7 @@ def without_guests(credit: str) -> str:
 
 def plain(words: str) -> str:
     """Letters and digits only, without accents and case."""
-    folded = unicodedata.normalize("NFKD", words.replace("$", "s").replace("!", "i")).casefold()
+    folded = unicodedata.normalize("NFKD", _INNER.sub("i", words.replace("$", "s"))).casefold()
     return "".join(c for c in folded if c.isalnum())
 
 
