@@ -176,21 +176,22 @@ def probe(session: Session, *, force: bool = False) -> dict[str, list[Capability
                 session.ledger.save_capabilities(name, budget.account, rows)
                 known = {capability.capability: capability.is_allowed for capability in found}
         session.capabilities[name] = known or {}
-        _lift(session, name)
+        budget.limits = in_force(session.settings, session.ledger, name, budget.account)
         if hasattr(source, "capabilities"):
             source.capabilities = session.capabilities[name]
     return asked
 
 
-def _lift(session: Session, name: str) -> None:
-    """The few calls a day are for development apps; one that may ask for audio features is none."""
-    if (
-        name == "spotify"
-        and session.capabilities[name].get("audio_features")
-        and session.settings.provider(name).daily_budget is None
-    ):
-        budget = session.budgets[name]
-        budget.limits = replace(budget.limits, quota=None)
+def in_force(settings: Settings, ledger: Ledger, name: str, whose: str) -> Limits:
+    """The limits of a provider for an account, with what it is known to allow.
+
+    The few calls a day are for Spotify's development apps; one that may ask for audio features is none.
+    """
+    said = limits(settings, name)
+    if name != "spotify" or settings.provider(name).daily_budget is not None:
+        return said
+    known = ledger.capabilities(name, whose, timedelta(days=3650)) or {}
+    return replace(said, quota=None) if known.get("audio_features") else said
 
 
 def _agent(settings: Settings, name: str) -> str | None:

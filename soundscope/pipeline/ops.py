@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from soundscope.ingest import tables as t
 from soundscope.ingest.ledger import Ledger, utcnow
 from soundscope.ingest.raw_schema import COMMON, QUARANTINE_TABLE
-from soundscope.ingest.session import account, limits
+from soundscope.ingest.session import account, in_force
 from soundscope.settings import Settings
 from soundscope.sources.registry import SOURCES
 from soundscope.warehouse.publish import OpsTable
@@ -36,7 +36,11 @@ def ops_tables(run: Run, con: duckdb.DuckDBPyConnection, release: Mapping[str, A
         release: the release's own row, which the ledger learns only once it is out.
     """
     releases = ledger_table(run.ledger, t.releases)
-    frame = pd.concat([releases.frame, pd.DataFrame([dict(release)])], ignore_index=True) if len(releases.frame) else pd.DataFrame([dict(release)])
+    frame = (
+        pd.concat([releases.frame, pd.DataFrame([dict(release)])], ignore_index=True)
+        if len(releases.frame)
+        else pd.DataFrame([dict(release)])
+    )
     frame = frame.reindex(columns=[column.name for column in t.releases.columns])
     return {
         "releases": OpsTable(frame, releases.comment, releases.column_comments, releases.column_types),
@@ -71,12 +75,17 @@ def request_budget(settings: Settings, ledger: Ledger, urls: Mapping[str, str]) 
     now = time.time()
     rows = []
     for name in SOURCES:
-        said, whose = limits(settings, name), account(settings, name, urls)
-        mine = sa.and_(t.requests.c.provider == name, t.requests.c.account == whose, t.requests.c.sent_at > now - said.quota_window_s)
+        whose = account(settings, name, urls)
+        said = in_force(settings, ledger, name, whose)
+        mine = sa.and_(
+            t.requests.c.provider == name, t.requests.c.account == whose, t.requests.c.sent_at > now - said.quota_window_s
+        )
         with ledger.read() as connection:
             used = int(connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one())
             hold = connection.execute(
-                sa.select(t.holds.c.until, t.holds.c.reason).where(t.holds.c.provider == name, t.holds.c.account == whose, t.holds.c.until > now)
+                sa.select(t.holds.c.until, t.holds.c.reason).where(
+                    t.holds.c.provider == name, t.holds.c.account == whose, t.holds.c.until > now
+                )
             ).first()
         rows.append({
             "provider": name, "account": whose, "used": used, "budget": said.quota,
@@ -91,7 +100,14 @@ def request_budget(settings: Settings, ledger: Ledger, urls: Mapping[str, str]) 
         "rate_window_s": "Length of the short window in seconds.", "held_until": "No call before this instant (UTC); the provider said so.",
         "held_for": "Why: quota or rate limit.",
     }  # fmt: skip
-    types = {"used": "BIGINT", "budget": "BIGINT", "remaining": "BIGINT", "rate": "BIGINT", "held_until": "TIMESTAMP", "held_for": "VARCHAR"}
+    types = {
+        "used": "BIGINT",
+        "budget": "BIGINT",
+        "remaining": "BIGINT",
+        "rate": "BIGINT",
+        "held_until": "TIMESTAMP",
+        "held_for": "VARCHAR",
+    }
     return OpsTable(pd.DataFrame(rows), "Calls made and left per provider; one row per provider and account.", comments, types)
 
 
@@ -103,7 +119,17 @@ def freshness(ledger: Ledger, con: duckdb.DuckDBPyConnection | None) -> OpsTable
         query = "select chart, max(chart_date), max(fetched_at), count(*) from raw.chart_entries group by chart order by chart"
         for chart, newest, fetched_at, n in con.execute(query).fetchall():
             age = (now.date() - newest).days
-            rows.append({"subject": chart, "kind": "chart", "newest_date": newest, "fetched_at": fetched_at, "age_days": age, "n_rows": n, "n_waiting": 0})
+            rows.append(
+                {
+                    "subject": chart,
+                    "kind": "chart",
+                    "newest_date": newest,
+                    "fetched_at": fetched_at,
+                    "age_days": age,
+                    "n_rows": n,
+                    "n_waiting": 0,
+                }
+            )
     u = t.units.c
     held = sa.func.max(sa.case((u.status == "done", u.updated_at)))
     waiting = sa.func.sum(sa.case((u.status.in_(["planned", "deferred", "failed"]), 1), else_=0))
@@ -112,7 +138,15 @@ def freshness(ledger: Ledger, con: duckdb.DuckDBPyConnection | None) -> OpsTable
             provider, kind, fetched_at, n_waiting, n = row
             age = (now - fetched_at).days if fetched_at else None
             rows.append(
-                {"subject": provider, "kind": kind, "newest_date": None, "fetched_at": fetched_at, "age_days": age, "n_rows": n, "n_waiting": n_waiting}
+                {
+                    "subject": provider,
+                    "kind": kind,
+                    "newest_date": None,
+                    "fetched_at": fetched_at,
+                    "age_days": age,
+                    "n_rows": n,
+                    "n_waiting": n_waiting,
+                }
             )
     frame = pd.DataFrame(rows, columns=["subject", "kind", "newest_date", "fetched_at", "age_days", "n_rows", "n_waiting"])
     frame["is_stale"] = (frame["kind"] == "chart") & (frame["age_days"] > STALE_DAYS)
@@ -122,7 +156,14 @@ def freshness(ledger: Ledger, con: duckdb.DuckDBPyConnection | None) -> OpsTable
         "n_rows": "Chart entries held, or units known.", "n_waiting": "Units still to be fetched: planned, deferred or failed.",
         "is_stale": f"The newest chart is older than {STALE_DAYS} days.",
     }  # fmt: skip
-    types = {"newest_date": "DATE", "fetched_at": "TIMESTAMP", "age_days": "BIGINT", "n_rows": "BIGINT", "n_waiting": "BIGINT", "is_stale": "BOOLEAN"}
+    types = {
+        "newest_date": "DATE",
+        "fetched_at": "TIMESTAMP",
+        "age_days": "BIGINT",
+        "n_rows": "BIGINT",
+        "n_waiting": "BIGINT",
+        "is_stale": "BOOLEAN",
+    }
     return OpsTable(frame, "How new what is held is; one row per chart, and per provider and kind.", comments, types)
 
 
