@@ -22,7 +22,7 @@ _HARD = re.compile(
 _SOFT = re.compile(r"\s*[,&+/＆、・|]\s*|\s+(?:and|und|et|y|e|og|och|x|×|or|n')\s+|\s+-\s+")
 _NICKNAME = re.compile(r"(?<=\w )[\"“][^\"”]+[\"”](?= \w)")
 _SIGNS = re.compile(r"[;,&+/＆、・|×:]|n'|w/|f/| - ")
-_JOINING_WORDS = frozenset(
+JOINING_WORDS = frozenset(
     [
         "featuring",
         "feat",
@@ -157,7 +157,7 @@ def parse_credit(credit: str) -> Credit:
 
 def _is_one_name(text: str) -> bool:
     """Whether nothing in the text could join names; most credits of a catalogue are of this kind, so it is worth asking first."""
-    return not _SIGNS.search(text) and _JOINING_WORDS.isdisjoint(text.replace(".", " ").split())
+    return not _SIGNS.search(text) and JOINING_WORDS.isdisjoint(text.replace(".", " ").split())
 
 
 def _bag(names: list[str]) -> str:

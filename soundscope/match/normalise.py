@@ -241,6 +241,8 @@ _SYNONYMS = {
 
 
 REPLACED_WORDS = frozenset(_SYNONYMS.values())
+# Every word that `synonyms` or `numbers` may change.
+CHANGED_WORDS = frozenset(_SYNONYMS) | _NUMERALS
 
 
 def synonyms(text: str) -> str:

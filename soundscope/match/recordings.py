@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from soundscope.errors import BadInput
 from soundscope.match.columns import date_column, number_column, text_column
 from soundscope.match.credits import parse_credit
+from soundscope.match.plain import plain_artist_keys, plain_title_keys
 from soundscope.match.titles import parse_title
 
 SAME_RECORDING_MS = 3_000
@@ -41,28 +43,66 @@ def group_recordings(tracks: pd.DataFrame) -> pd.DataFrame:
         raise BadInput(f"The track {twice!r} appears twice.", next_step="give one row per track.")
     if tracks.empty:
         return pd.DataFrame({"track_id": pd.Series(dtype="str"), "recording_id": pd.Series(dtype="str")})
-    name, version = _names(tracks)
-    by_length = _by_length(name, number_column(tracks, "duration_ms"))
-    by_isrc = _by_isrc(tracks, version)
+    artist = _artists(tracks)
+    length = number_column(tracks, "duration_ms")
+    isrc = _isrc_codes(tracks)
+    # Only these can share a recording with anybody, so only their titles are taken apart.
+    related = _has_near_length(artist, length) | _is_shared(isrc)
+    name, version = _names(tracks, artist, np.flatnonzero(related))
+    by_length = _by_length(name, length)
+    by_isrc = np.where(isrc < 0, -1, isrc * (int(version.max()) + 1) + version)
     group = _join(by_length, by_isrc)
     return pd.DataFrame({"track_id": tracks["track_id"].to_numpy(), "recording_id": _representative(tracks, group)})
 
 
-def _names(tracks: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers for (title, version, first artist) and for the version alone."""
-    titles = text_column(tracks, "title").dictionary_encode()
+def _artists(tracks: pd.DataFrame) -> np.ndarray:
+    """A number per first artist, whatever the spelling; shape (n,)."""
     artists = text_column(tracks, "artist").dictionary_encode()
-    title_keys: list[str] = []
-    versions: list[str] = []
-    for text in titles.dictionary:
-        title = parse_title(text.as_py())
-        versions.append("+".join(sorted(title.kinds)) + "|" + title.notes)
-        title_keys.append(title.full + "|" + versions[-1])
-    artist_keys = [parse_credit(text.as_py()).parts[0] for text in artists.dictionary]
-    title_codes = pd.factorize(np.array(title_keys, dtype=object))[0][titles.indices.to_numpy()].astype(np.int64)
-    artist_codes = pd.factorize(np.array(artist_keys, dtype=object))[0][artists.indices.to_numpy()].astype(np.int64)
-    version_codes = pd.factorize(np.array(versions, dtype=object))[0][titles.indices.to_numpy()]
-    return title_codes * (int(artist_codes.max()) + 1) + artist_codes, version_codes.astype(np.int64)
+    plain, plain_keys = plain_artist_keys(artists.dictionary)
+    keys = np.empty(len(plain), dtype=object)
+    keys[plain] = plain_keys
+    others = artists.dictionary.filter(pa.array(~plain)).to_pylist()
+    keys[~plain] = np.array([parse_credit(text).parts[0] for text in others], dtype=object)
+    return _codes(keys)[artists.indices.to_numpy()]
+
+
+def _names(tracks: pd.DataFrame, artist: np.ndarray, related: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers for (title, version, first artist) and for the version alone; every track outside `related` has a name of its own."""
+    titles = text_column(tracks, "title").take(pa.array(related)).dictionary_encode()
+    plain, plain_keys = plain_title_keys(titles.dictionary)
+    keys, versions = np.empty(len(plain), dtype=object), np.full(len(plain), "|", dtype=object)
+    keys[plain] = plain_keys
+    for place, text in zip(np.flatnonzero(~plain), titles.dictionary.filter(pa.array(~plain)).to_pylist(), strict=True):
+        title = parse_title(text)
+        keys[place], versions[place] = title.full, "+".join(sorted(title.kinds)) + "|" + title.notes
+    title_codes = _codes(keys + "|" + versions)[titles.indices.to_numpy()]
+    name = -1 - np.arange(len(tracks), dtype=np.int64)
+    name[related] = title_codes * (int(artist.max()) + 1) + artist[related]
+    version = np.zeros(len(tracks), dtype=np.int64)
+    version[related] = _codes(versions)[titles.indices.to_numpy()]
+    return name, version
+
+
+def _codes(values: np.ndarray) -> np.ndarray:
+    return pd.factorize(values)[0].astype(np.int64)
+
+
+def _has_near_length(artist: np.ndarray, duration_ms: np.ndarray) -> np.ndarray:
+    """Whether another track of the artist lasts as long within 3 s; false for unknown lengths."""
+    order = np.lexsort((duration_ms, artist))
+    near = (np.diff(artist[order]) == 0) & (np.diff(duration_ms[order]) <= SAME_RECORDING_MS)
+    found = np.zeros(len(artist), dtype=bool)
+    found[order[1:][near]] = True
+    found[order[:-1][near]] = True
+    return found
+
+
+def _is_shared(codes: np.ndarray) -> np.ndarray:
+    """Whether another track has the same number; false for negative ones."""
+    if not len(codes) or codes.max() < 0:
+        return np.zeros(len(codes), dtype=bool)
+    counts = np.bincount(codes[codes >= 0])
+    return (codes >= 0) & (counts[np.maximum(codes, 0)] > 1)
 
 
 def _by_length(name: np.ndarray, duration_ms: np.ndarray) -> np.ndarray:
@@ -79,13 +119,12 @@ def _by_length(name: np.ndarray, duration_ms: np.ndarray) -> np.ndarray:
     return group
 
 
-def _by_isrc(tracks: pd.DataFrame, version: np.ndarray) -> np.ndarray:
-    """Group numbers by ISRC and version; -1 without ISRC. A shared ISRC never joins a version with the original (labels do err)."""
+def _isrc_codes(tracks: pd.DataFrame) -> np.ndarray:
+    """A number per ISRC; -1 without. A shared ISRC never joins a version with the original (labels do err)."""
     if "isrc" not in tracks:
         return np.full(len(tracks), -1, dtype=np.int64)
     isrc = pc.utf8_upper(pc.replace_substring_regex(text_column(tracks, "isrc"), "[^A-Za-z0-9]", ""))
-    codes = pd.factorize(isrc.to_pandas().replace("", None))[0].astype(np.int64)
-    return np.where(codes < 0, -1, codes * (int(version.max()) + 1) + version)
+    return _codes(isrc.to_pandas().replace("", None))
 
 
 def _join(by_length: np.ndarray, by_isrc: np.ndarray) -> np.ndarray:
