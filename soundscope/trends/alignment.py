@@ -1,0 +1,128 @@
+"""Alignment of tracks with a chart's profile: percentile, percentile within the genre, contributions, nearest songs, confidence.
+
+What a profile is stands in `profile.py`; what is landed, and when, in `batches.py`.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from soundscope.trends.catalogue import Catalogue
+from soundscope.trends.profile import Profile
+from soundscope.trends.sound import INPUTS
+
+Array = NDArray[np.float64]
+# A percentile among fewer tracks says nothing.
+MIN_POPULATION, MIN_GENRE = 50, 20
+# Tracks that past dates are ranked among: a percentile is then right to about one.
+PAST_SAMPLE = 2_000
+_BASELINE = 200
+# Gauss-Legendre points of the path integral; with eight the remainder is far below a percent of a score.
+_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(8)
+
+
+def population(catalogue: Catalogue, as_of: np.datetime64, *, is_current: bool) -> NDArray[np.intp]:
+    """Rows of the scorable tracks that were out by a date; now, also those of which no date is known."""
+    known = catalogue.known_from <= as_of
+    if is_current:
+        known |= np.isnat(catalogue.known_from)
+    rows = np.flatnonzero(known & catalogue.is_scorable)
+    if is_current or len(rows) <= PAST_SAMPLE:
+        return rows
+    names = catalogue.tracks["track_id"].to_numpy()[rows]
+    draw = np.array([zlib.crc32(str(name).encode()) for name in names])
+    return np.sort(rows[np.argsort(draw, kind="stable")[:PAST_SAMPLE]])
+
+
+def percentile(scores: Array, among: Array) -> Array:
+    """Percentiles 0..100 (n,) of scores among others; ties count half. NaN if there are fewer than 50 others."""
+    if len(among) < MIN_POPULATION:
+        return np.full(len(scores), np.nan)
+    return _ranks(scores, np.sort(among))
+
+
+def percentile_in_genre(scores: Array, genres: pd.Series, among: Array, among_genres: pd.Series) -> Array:
+    """Percentiles (n,) among the tracks of the same genre; NaN without a genre or with fewer than 20 of it."""
+    out = np.full(len(scores), np.nan)
+    groups = pd.Series(np.arange(len(among))).groupby(among_genres.to_numpy()).indices
+    for genre, rows in pd.Series(np.arange(len(scores))).groupby(genres.to_numpy()).indices.items():
+        others = groups.get(genre, np.empty(0, dtype=np.intp))
+        if len(others) >= MIN_GENRE:
+            out[rows] = _ranks(scores[rows], np.sort(among[others]))
+    return out
+
+
+def _ranks(scores: Array, ordered: Array) -> Array:
+    low, high = np.searchsorted(ordered, scores, "left"), np.searchsorted(ordered, scores, "right")
+    return 50.0 * (low + high) / len(ordered)
+
+
+def distance(profile: Profile, points: Array) -> Array:
+    """Euclidean distances (n,) from the mean of the charting songs, in their standard deviations; unknown features count 0."""
+    return np.sqrt(np.nansum(profile.deviation(points) ** 2, axis=1))
+
+
+def confidence(profile: Profile, points: Array) -> Array:
+    """0..1 (n,): share of the chart whose sound is known, times how many songs that is (n / (n + 30)), times known features."""
+    known = (~np.isnan(points)).mean(axis=1)
+    return profile.coverage * profile.n_reference / (profile.n_reference + 30.0) * known
+
+
+def contributions(
+    profile: Profile, points: Array, recording: NDArray[np.int64], baseline: Array, mean_score: float
+) -> tuple[Array, Array]:
+    """What each feature adds to a track's score: an attribution, which adds up to the score minus `mean_score`.
+
+    Integrated gradients (Sundararajan, Taly, Yan 2017, ICML) of the score along the straight line from the profile's centre, minus their
+    mean over `baseline`; the small rest (quadrature, the song's own kernel, the drawn baseline) is spread evenly.
+
+    Args:
+        points: (n, 10) of the tracks. recording: (n,) theirs. baseline: (b, 10) points of tracks that stand for the population.
+        mean_score: mean score of that population.
+
+    Returns:
+        Contributions (n, 10) and scores (n,).
+    """
+    scores = profile.score(points, recording)
+    own = _path(profile, profile.scaled(points), profile.member(recording))
+    mean = _path(profile, profile.scaled(baseline[:_BASELINE]), None).mean(axis=0)
+    found = own - mean
+    rest = (scores - mean_score) - found.sum(axis=1)
+    return found + rest[:, None] / found.shape[1], scores
+
+
+def _path(profile: Profile, z: Array, member: NDArray[np.intp] | None) -> Array:
+    leave_out = member if profile.charting.is_exact else None
+    total = np.zeros_like(z)
+    for node, weight in zip((_NODES + 1) / 2, _NODE_WEIGHTS / 2, strict=True):
+        at = z * node
+        total += weight * (profile.charting.gradient(at, leave_out) - profile.released.gradient(at))
+    return total * z
+
+
+def nearest(catalogue: Catalogue, profile: Profile, row: int, n: int = 5) -> pd.DataFrame:
+    """The charting songs that sound most like a track: title, artist, distance (in standard deviations), nearest first."""
+    z = profile.scaled(catalogue.points[[row]])
+    far = np.sqrt(((profile.charting_points - z) ** 2).sum(axis=1))
+    far[profile.charting_recording == catalogue.recording[row]] = np.inf
+    first = np.argsort(far, kind="stable")[:n]
+    first = first[np.isfinite(far[first])]
+    songs = catalogue.tracks.iloc[profile.charting_rows[first]]
+    return pd.DataFrame({"title": songs["title"].to_numpy(), "artist": songs["artist"].to_numpy(), "distance": far[first]})
+
+
+def long_contributions(track_id: NDArray, z: Array, values: Array) -> pd.DataFrame:
+    """One row per track and feature: track_id, feature, z, contribution."""
+    n, d = values.shape
+    return pd.DataFrame(
+        {
+            "track_id": np.repeat(track_id, d),
+            "feature": np.tile(np.array(INPUTS, dtype=object), n),
+            "z": z.ravel(),
+            "contribution": values.ravel(),
+        }
+    )

@@ -1,0 +1,145 @@
+"""Songs of which it is known whether they charted soon after their release: what models learn from and what the back-test is made of.
+
+Protocol: songs released on a known day (the first of January is a default date and does not count), no live takes, remixes or other
+versions, one row per song at its earliest release. A song is positive if it enters the chart from 7 days before to 91 days after its
+release, negative if it does not in that time; what charted earlier is a reissue and left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from soundscope.match.titles import parse_title
+from soundscope.trends.catalogue import Catalogue, Days, days
+from soundscope.trends.profile import ChartWeeks, Profile, Releases, make_profile
+
+EARLY, LATE = np.timedelta64(7, "D"), np.timedelta64(91, "D")
+# Profiles are refreshed every 28 days, always from chart dates before the first release they are used for.
+STEP_DAYS = 28
+_HOLE = np.timedelta64(14, "D")
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """n songs and what became of them on one chart.
+
+    Attributes:
+        row: (n,) rows in the catalogue. released: (n,) day of release. label: (n,) 1 if it charted in time, else 0.
+        charted_later: (n,) negatives that entered the chart after the 91 days. left_out: counts by reason.
+    """
+
+    chart: str
+    row: NDArray[np.intp]
+    released: Days
+    label: NDArray[np.int64]
+    charted_later: NDArray[np.bool_]
+    left_out: dict[str, int]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+def find_candidates(catalogue: Catalogue, chart: str, known_until: np.datetime64 | None = None) -> Candidates:
+    """The candidates of a chart, by day of release.
+
+    Args:
+        known_until: use chart dates up to then only, and songs whose 91 days had passed; None for all that is held.
+    """
+    entries = catalogue.entries_of(chart)
+    day, songs = catalogue.day[entries], catalogue.song_of_entry[entries]
+    if known_until is not None:
+        songs, day = songs[day <= known_until], day[day <= known_until]
+    frame, left_out = _songs(catalogue)
+    first, later = _entered(frame, songs, day)
+    released: Days = frame["released"].to_numpy().astype("datetime64[D]")
+    watched = _watched(np.unique(day), released)
+    reissue = watched & (first < np.subtract(released, EARLY))
+    left_out |= {"chart not held after release": int((~watched).sum()), "charted before release": int(reissue.sum())}
+    kept = watched & ~reissue
+    entered = ~np.isnat(later)
+    label = (entered & (later <= np.add(released, LATE))).astype(np.int64)
+    return Candidates(chart, frame["row"].to_numpy()[kept], released[kept], label[kept], (entered & (label == 0))[kept], left_out)
+
+
+def _songs(catalogue: Catalogue) -> tuple[pd.DataFrame, dict[str, int]]:
+    tracks = catalogue.tracks
+    released = days(tracks["release_date"])
+    is_day = (tracks["release_precision"].astype("string").fillna("day") == "day").to_numpy() & ~np.isnat(released)
+    is_default = np.zeros(len(tracks), dtype=bool)
+    is_default[is_day] = released[is_day] == released[is_day].astype("datetime64[Y]").astype("datetime64[D]")
+    is_plain = {title: not parse_title(title).kinds for title in tracks["title"].dropna().unique()}
+    plain = tracks["title"].map(is_plain).fillna(False).to_numpy(dtype=bool)
+    usable = is_day & plain & catalogue.is_scorable
+    frame = pd.DataFrame(
+        {
+            "row": np.flatnonzero(usable),
+            "song": catalogue.song[usable],
+            "released": released[usable],
+            "default": is_default[usable],
+        }
+    )
+    frame = frame.sort_values(["released", "row"]).drop_duplicates("song")
+    left_out = {
+        "no day of release": int((~is_day).sum()),
+        "other version": int((is_day & ~plain).sum()),
+        "sound not known": int((is_day & plain & ~catalogue.is_scorable).sum()),
+        "default date": int(frame["default"].sum()),
+    }
+    return frame[~frame["default"]].reset_index(drop=True), left_out
+
+
+def _entered(frame: pd.DataFrame, songs: NDArray[np.object_], day: Days) -> tuple[Days, Days]:
+    """First date on the chart, and first date from 7 days before release on; NaT where there is none."""
+    charted = pd.DataFrame({"song": songs, "day": day})
+    charted = charted[charted["song"].isin(set(frame["song"]))]
+    joined = charted.merge(frame[["song", "released"]], on="song")
+    first = joined.groupby("song")["day"].min()
+    after = joined[joined["day"] >= joined["released"] - pd.Timedelta(days=7)].groupby("song")["day"].min()
+    return days(frame["song"].map(first)), days(frame["song"].map(after))
+
+
+def _watched(dates: Days, released: Days) -> NDArray[np.bool_]:
+    """Whether the chart is held without a hole from 84 days before release to 91 days after."""
+    if not len(dates):
+        return np.zeros(len(released), dtype=bool)
+    stretch = np.concatenate([[0], np.cumsum(np.diff(dates) > _HOLE)])
+    begin = np.searchsorted(dates, released - np.timedelta64(84, "D"))
+    end = np.searchsorted(dates, released + LATE)
+    inside = (begin > 0) & (end < len(dates))
+    begin, end = np.minimum(begin, len(dates) - 1), np.minimum(end, len(dates) - 1)
+    return inside & (stretch[np.maximum(begin - 1, 0)] == stretch[end])
+
+
+def slots(released: Days) -> NDArray[np.int64]:
+    """Numbers (n,) of 28-day periods, Mondays to Sundays."""
+    return (released.astype("datetime64[D]").astype(np.int64) - 4) // STEP_DAYS
+
+
+def slot_date(slot: int, shift_days: int = 0) -> np.datetime64:
+    """The last day before a period begins, or so many days earlier: the date its profile is made as of."""
+    return np.datetime64(int(slot * STEP_DAYS + 3 - shift_days), "D")
+
+
+def score_at_release(
+    catalogue: Catalogue, weeks: ChartWeeks, releases: Releases, found: Candidates, shift_days: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Alignment scores and log densities of charting songs (n,), as of release; NaN where there is no profile.
+
+    Args:
+        shift_days: use the profile of so many days earlier.
+    """
+    scores, density = np.full(len(found), np.nan), np.full(len(found), np.nan)
+    slot = slots(found.released)
+    for number in np.unique(slot):
+        profile: Profile | None = make_profile(catalogue, weeks, releases, slot_date(int(number), shift_days))
+        if profile is None:
+            continue
+        rows = np.flatnonzero(slot == number)
+        points = catalogue.points[found.row[rows]]
+        scores[rows] = profile.score(points, catalogue.recording[found.row[rows]])
+        density[rows] = profile.charting.log_density(profile.scaled(points))
+    return scores, density

@@ -1,0 +1,134 @@
+"""What alignment reads of a build: tracks, chart entries and popularity, as frames. Only reads; decides nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import duckdb
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from soundscope.match.credits import parse_credit
+from soundscope.match.titles import parse_title
+from soundscope.trends.sound import MIN_KNOWN, points
+
+Days = NDArray[np.datetime64]
+NEVER = np.datetime64("NaT", "D")
+
+_TRACKS = """
+select f.track_id, f.recording_id, f.title, f.artist, coalesce(t.artists, f.artist) as artists, f.genre,
+    t.release_date, t.release_precision, f.feature_provider, f.train_ok, f.key, f.mode, f.time_signature, t.explicit,
+    f.tempo, f.danceability, f.energy, f.valence, f.loudness, f.acousticness, f.instrumentalness, f.speechiness, f.liveness,
+    f.duration_ms
+from marts.track_features f
+inner join core.tracks t on t.track_id = f.track_id
+order by f.track_id
+"""
+_ENTRIES = """
+select e.chart, e.chart_date, e.rank, d.size + 1 - e.rank as points, d.size, e.title, e.artist, e.track_id
+from core.chart_entries e
+inner join core.chart_dates d on d.chart = e.chart and d.chart_date = e.chart_date
+order by e.chart, e.chart_date, e.rank
+"""
+_POPULARITY = """
+select track_id, provider, popularity, valid_from, valid_to, is_native_scale from core.popularity_history order by track_id
+"""
+
+
+@dataclass
+class Catalogue:
+    """Everything alignment looks at.
+
+    Attributes:
+        tracks: one row per track, in the order of track_id. released: (n,) the day by which it was out at the latest (a release
+            known by its year counts from the year's last day), NaT where unknown.
+        entries: chart entries with points, and `row`, the track's row in `tracks` or -1. day: (m,) their dates.
+        popularity: observations with their validity.
+    """
+
+    tracks: pd.DataFrame
+    entries: pd.DataFrame
+    popularity: pd.DataFrame
+    released: Days = field(init=False)
+    day: Days = field(init=False)
+
+    def __post_init__(self) -> None:
+        released = days(self.tracks["release_date"])
+        precision = self.tracks["release_precision"].astype("string").fillna("day").to_numpy()
+        year, month = released.astype("datetime64[Y]"), released.astype("datetime64[M]")
+        released = np.where(precision == "year", (year + 1).astype("datetime64[D]") - np.timedelta64(1, "D"), released)
+        released = np.where(precision == "month", (month + 1).astype("datetime64[D]") - np.timedelta64(1, "D"), released)
+        # A recording is as old as its earliest edition.
+        order = pd.Series(released).groupby(self.tracks["recording_id"].to_numpy()).transform("min")
+        self.released = days(order)
+        self.day = days(self.entries["chart_date"])
+        place = pd.Series(np.arange(len(self.tracks)), index=self.tracks["track_id"].to_numpy())
+        self.entries["row"] = place.reindex(self.entries["track_id"]).fillna(-1).to_numpy().astype(np.int64)
+
+    @cached_property
+    def points(self) -> NDArray[np.float64]:
+        """Points (n, 10) of the tracks, NaN where unknown."""
+        return points(self.tracks)
+
+    @cached_property
+    def is_scorable(self) -> NDArray[np.bool_]:
+        """(n,) tracks of which enough features are known."""
+        return (~np.isnan(self.points)).sum(axis=1) >= MIN_KNOWN
+
+    @cached_property
+    def recording(self) -> NDArray[np.int64]:
+        """(n,) number of each track's recording."""
+        return pd.factorize(self.tracks["recording_id"], sort=True)[0].astype(np.int64)
+
+    @cached_property
+    def known_from(self) -> Days:
+        """(n,) the day from which a track is known to exist: its release or its recording's first chart date, whichever is earlier."""
+        own = self.entries["row"].to_numpy()
+        first = pd.Series(self.day[own >= 0]).groupby(self.recording[own[own >= 0]]).min()
+        charted = days(first.reindex(self.recording))
+        return np.fmin(self.released, charted)
+
+    @cached_property
+    def song(self) -> NDArray[np.object_]:
+        """(n,) name key of title and first artist: editions of other lengths share it."""
+        return song_keys(self.tracks["title"], self.tracks["artist"])
+
+    @cached_property
+    def song_of_entry(self) -> NDArray[np.object_]:
+        """(m,) the same key of every chart entry."""
+        return song_keys(self.entries["title"], self.entries["artist"])
+
+    def entries_of(self, chart: str) -> NDArray[np.intp]:
+        """Positions of one chart's entries, by date and rank."""
+        return np.flatnonzero((self.entries["chart"] == chart).to_numpy())
+
+    @property
+    def charts(self) -> list[str]:
+        """Charts that have entries."""
+        return sorted(self.entries["chart"].unique())
+
+
+def read_catalogue(con: duckdb.DuckDBPyConnection) -> Catalogue:
+    """Read a build or a release; the connection is only read."""
+    return Catalogue(con.execute(_TRACKS).df(), con.execute(_ENTRIES).df(), con.execute(_POPULARITY).df())
+
+
+def days(values: pd.Series) -> Days:
+    """Dates as whole days; NaT where missing."""
+    return pd.to_datetime(values).to_numpy().astype("datetime64[D]")
+
+
+def song_keys(titles: pd.Series, artists: pd.Series) -> NDArray[np.object_]:
+    """Keys (n,) of title and first artist, as matching spells them."""
+    title_of = {text: parse_title(text).full for text in titles.dropna().unique()}
+    artist_of = {text: first_artist(text) for text in artists.dropna().unique()}
+    pairs = zip(titles, artists, strict=True)
+    return np.array([f"{title_of.get(t, '')}|{artist_of.get(a, '')}" for t, a in pairs], dtype=object)
+
+
+def first_artist(credit: str) -> str:
+    """Key of the first name of a credit."""
+    parts = parse_credit(credit).parts
+    return parts[0] if parts else ""

@@ -1,0 +1,136 @@
+"""Densities of weighted points: the exact Gaussian kernel density and a mixture of prototypes that approximates it.
+
+Nothing about music belongs here. Points are rows of (n, d) arrays, already on a common scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Real = NDArray[np.floating[Any]]
+# Rows at a time: a block of kernels stays near 8 million values.
+_BLOCK_VALUES = 8_000_000
+_LOWEST = -1e4
+
+
+def log_kernels(x: Real, centres: Real, inverse_variance: Real) -> Real:
+    """Logarithms (n, k) of unnormalised Gaussians at x (n, d), with centres (k, d) and diagonal inverse variances (k, d).
+
+    The squared distance is taken apart into matrix products, so no (n, k, d) array is made.
+    """
+    left = np.concatenate([x * x, x], axis=1)
+    right = np.concatenate([inverse_variance, -2.0 * centres * inverse_variance], axis=1)
+    squares = left @ right.T
+    squares += (centres * centres * inverse_variance).sum(axis=1)
+    np.maximum(squares, 0.0, out=squares)
+    squares *= -0.5
+    return squares
+
+
+def log_sum_exp(values: Real) -> Real:
+    """log(sum(exp(values))) over columns, (n,); values is overwritten."""
+    top = values.max(axis=1)
+    values -= top[:, None]
+    np.exp(values, out=values)
+    return np.log(values.sum(axis=1)) + top
+
+
+@dataclass(frozen=True)
+class Density:
+    """A mixture of Gaussians with diagonal covariances.
+
+    Attributes:
+        centres: (k, d). inverse_variance: (k, d). log_weight: (k,) logarithm of weight over the square root of the covariance's
+            determinant. (2 pi)^(-d/2) is left out everywhere: it cancels in ratios.
+        members: (n,) the component each point of the sample belongs to. weights: (n,) of the points, summing to one.
+        is_exact: every point has a component of its own: this is the kernel density itself.
+    """
+
+    centres: Array
+    inverse_variance: Array
+    log_weight: Array
+    members: NDArray[np.intp]
+    weights: Array
+    is_exact: bool
+
+    def log_density(self, x: Array) -> Array:
+        """Log density (n,) at x (n, d); memory is bounded by a block."""
+        out = np.empty(len(x))
+        block = max(_BLOCK_VALUES // len(self.centres), 1)
+        single = [a.astype(np.float32) for a in (self.centres, self.inverse_variance, self.log_weight)]
+        for start in range(0, len(x), block):
+            values = log_kernels(x[start : start + block].astype(np.float32), single[0], single[1])
+            values += single[2]
+            out[start : start + block] = log_sum_exp(values)
+        return np.maximum(out, _LOWEST)
+
+    def gradient(self, x: Array, leave_out: NDArray[np.intp] | None = None) -> Array:
+        """Gradient (n, d) of the log density at x (n, d); `leave_out` (n,) names a component to ignore, -1 for none."""
+        values = log_kernels(x, self.centres, self.inverse_variance) + self.log_weight
+        if leave_out is not None:
+            rows = np.flatnonzero(leave_out >= 0)
+            values[rows, leave_out[rows]] = -np.inf
+        log_sum = values.max(axis=1, keepdims=True)
+        share = np.exp(values - log_sum)
+        share /= share.sum(axis=1, keepdims=True)
+        return share @ (self.centres * self.inverse_variance) - x * (share @ self.inverse_variance)
+
+
+def kernel_density(points: Array, weights: Array, bandwidth: float) -> Density:
+    """The exact kernel density of points (n, d) with weights (n,), one Gaussian of standard deviation `bandwidth` per point."""
+    weights = weights / weights.sum()
+    inverse = np.full(points.shape, bandwidth**-2.0)
+    return Density(
+        points,
+        inverse,
+        np.log(weights) - points.shape[1] * np.log(bandwidth),
+        np.arange(len(points)),
+        weights,
+        True,
+    )
+
+
+def prototype_density(points: Array, weights: Array, bandwidth: float, prototypes: int, seed: int = 0) -> Density:
+    """At most `prototypes` Gaussians in place of n kernels: k-means cells, each with its weight, mean, and kernel plus cell variance.
+
+    Replacing a cell's kernels by one Gaussian of the same mean and diagonal covariance keeps the density's first two moments. With
+    no more points than prototypes it is the exact density.
+    """
+    if len(points) <= prototypes:
+        return kernel_density(points, weights, bandwidth)
+    from sklearn.cluster import KMeans
+
+    weights = weights / weights.sum()
+    found = KMeans(prototypes, n_init=1, max_iter=15, random_state=seed).fit(points, sample_weight=weights)
+    members = found.labels_.astype(np.intp)
+    used, members = np.unique(members, return_inverse=True)
+    k = len(used)
+    mass = np.bincount(members, weights, k)
+    centres = np.column_stack([np.bincount(members, weights * column, k) / mass for column in points.T])
+    deviation = points - centres[members]
+    spread = np.column_stack([np.bincount(members, weights * column * column, k) / mass for column in deviation.T])
+    variance = bandwidth**2 + spread
+    return Density(centres, 1.0 / variance, np.log(mass) - 0.5 * np.log(variance).sum(axis=1), members, weights, False)
+
+
+def leave_one_out(density: Density, points: Array, index: NDArray[np.intp], bandwidth: float) -> Array:
+    """Exact kernel log density (m,) at the sample's own points `index` (m,), each without its own kernel.
+
+    Args:
+        density: made from `points` (n, d), for its weights.
+    """
+    out = np.empty(len(index))
+    inverse = np.full(points.shape, bandwidth**-2.0)
+    log_weight = np.log(density.weights) - points.shape[1] * np.log(bandwidth)
+    block = max(_BLOCK_VALUES // len(points), 1)
+    for start in range(0, len(index), block):
+        part = index[start : start + block]
+        values = log_kernels(points[part], points, inverse) + log_weight
+        values[np.arange(len(part)), part] = _LOWEST
+        out[start : start + block] = log_sum_exp(values) - np.log(np.maximum(1.0 - density.weights[part], 1e-12))
+    return np.maximum(out, _LOWEST)

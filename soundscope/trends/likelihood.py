@@ -1,0 +1,146 @@
+"""The supervised likelihood that a song enters a chart soon after its release, from its sound alone, refitted every year.
+
+A model for a year learns from songs released in the ten years up to the first of October before, so that every label was known when
+the year began. Licences are kept: tracks whose source may not train are neither learnt from nor scored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from soundscope.trends.candidates import Candidates
+from soundscope.trends.catalogue import Catalogue, Days
+
+Array = NDArray[np.float64]
+VERSION = "likelihood-1"
+YEARS = 10
+MIN_ROWS, MIN_POSITIVE = 300, 20
+_FOLDS = 5
+_TREES = 300
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """A fitted, calibrated model; `reason` says why there is none."""
+
+    year: int
+    n_train: int
+    n_positive: int
+    reason: str | None
+    forest: Any = None
+    boosted: Any = None
+    slope: float = 1.0
+    offset: float = 0.0
+
+    def predict(self, inputs: Array) -> Array:
+        """Probabilities (n,) for inputs (n, d)."""
+        if self.reason is not None:
+            return np.full(len(inputs), np.nan)
+        logit = _logit(_raw(self.forest, self.boosted, inputs))
+        return 1.0 / (1.0 + np.exp(-(self.slope * logit + self.offset)))
+
+
+def sound_inputs(catalogue: Catalogue, row: NDArray[np.intp], score: Array, density: Array) -> Array:
+    """Inputs (n, 15): the ten points, key, mode, time signature, alignment score, log density of charting songs."""
+    tracks = catalogue.tracks.iloc[row]
+    more = [pd.to_numeric(tracks[name]).to_numpy(dtype=np.float64, na_value=np.nan) for name in ("key", "mode", "time_signature")]
+    return np.column_stack([catalogue.points[row], *more, score, density])
+
+
+def history_inputs(history: pd.DataFrame) -> Array:
+    """Inputs (n, 6) from the columns of `momentum.HISTORY`."""
+    counts = np.log1p(history[["momentum", "chart_weeks", "chart_weeks_5y", "songs_5y"]].to_numpy())
+    since = np.log1p(history["days_since_charted"].fillna(36_500.0).to_numpy())
+    return np.column_stack([counts, history["best_points"].to_numpy(), since])
+
+
+def trainable(catalogue: Catalogue, row: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """(n,) whether models may be trained on, and fed with, each track's sound."""
+    return catalogue.tracks["train_ok"].fillna(False).to_numpy(dtype=bool)[row]
+
+
+def training_rows(found: Candidates, year: int) -> NDArray[np.bool_]:
+    """(n,) the candidates a model of that year may learn from."""
+    end = np.datetime64(f"{year - 1}-10-01", "D")
+    begin = np.datetime64(f"{year - 1 - YEARS}-10-01", "D")
+    return (found.released >= begin) & (found.released < end)
+
+
+def fit(year: int, inputs: Array, label: NDArray[np.int64], allowed: NDArray[np.bool_], seed: int = 0) -> Likelihood:
+    """Fit on inputs (n, d) and labels (n,), those `allowed` (n,) by licence.
+
+    The mean of extremely randomised trees (Geurts, Ernst, Wehenkel 2006) and boosted trees; then a logistic calibration (Platt 1999)
+    on predictions made without the row itself, by five folds.
+    """
+    kept = allowed & np.isfinite(inputs[:, -2:]).all(axis=1)
+    x, y = inputs[kept], label[kept]
+    positive = int(y.sum())
+    if len(y) < MIN_ROWS or positive < MIN_POSITIVE or positive == len(y):
+        forbidden = int((~allowed).sum())
+        reason = (
+            f"not trained for {year}: {len(y):,} trainable songs with {positive:,} that charted; {MIN_ROWS} and {MIN_POSITIVE} are needed"
+            + (f"; {forbidden:,} more may not be trained on" if forbidden else "")
+        )
+        return Likelihood(year, len(y), positive, reason)
+    fold = np.random.default_rng(seed).permutation(len(y)) % _FOLDS
+    held = np.full(len(y), np.nan)
+    for k in range(_FOLDS):
+        rest = fold != k
+        held[~rest] = _raw(*_models(x[rest], y[rest], seed), x[~rest])
+    slope, offset = _platt(_logit(held), y)
+    forest, boosted = _models(x, y, seed)
+    return Likelihood(year, len(y), positive, None, forest, boosted, slope, offset)
+
+
+def _models(x: Array, y: NDArray[np.int64], seed: int) -> tuple[Any, Any]:
+    import lightgbm
+    from sklearn.ensemble import ExtraTreesClassifier
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+
+    forest = make_pipeline(
+        SimpleImputer(strategy="median", keep_empty_features=True),
+        ExtraTreesClassifier(_TREES, min_samples_leaf=8, max_features=0.5, n_jobs=1, random_state=seed),
+    ).fit(x, y)
+    settings = {
+        "objective": "binary", "learning_rate": 0.04, "num_leaves": 6, "min_data_in_leaf": 40, "feature_fraction": 0.5,
+        "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 5.0, "num_threads": 1, "seed": seed, "deterministic": True,
+        "force_row_wise": True, "verbosity": -1,
+    }  # fmt: skip
+    return forest, lightgbm.train(settings, lightgbm.Dataset(x, y), 80)
+
+
+def _raw(forest: Any, boosted: Any, x: Array) -> Array:
+    if not len(x):
+        return np.empty(0)
+    return 0.5 * (forest.predict_proba(x)[:, 1] + np.asarray(boosted.predict(x, num_threads=1)))
+
+
+def _logit(p: Array) -> Array:
+    inside = np.clip(p, 1e-6, 1 - 1e-6)
+    return np.log(inside / (1 - inside))
+
+
+def _platt(logit: Array, y: NDArray[np.int64]) -> tuple[float, float]:
+    """Slope (at least 0) and offset that minimise the log-loss."""
+    from scipy.optimize import minimize
+
+    sign = 2.0 * y - 1.0
+
+    def loss(w: Array) -> tuple[float, Array]:
+        margin = sign * (w[0] * logit + w[1])
+        slope = -sign / (1 + np.exp(margin))
+        return float(np.logaddexp(0, -margin).mean()), np.array([(slope * logit).mean(), slope.mean()])
+
+    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0.0, None), (None, None)]).x
+    return float(found[0]), float(found[1])
+
+
+def year_of(when: np.datetime64 | Days) -> Any:
+    """Calendar year(s) of dates."""
+    return np.asarray(when).astype("datetime64[Y]").astype(int) + 1970

@@ -1,0 +1,142 @@
+"""What a track's and an artist's chart history was as of a date. Only chart dates up to that date are ever counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from soundscope.match.credits import parse_credit
+from soundscope.trends.catalogue import Catalogue, Days
+
+# Half of an artist's chart weeks are forgotten after two years.
+HALF_LIFE_DAYS = 730.0
+FIVE_YEARS = np.timedelta64(1826, "D")
+HISTORY = ("momentum", "chart_weeks", "chart_weeks_5y", "songs_5y", "best_points", "days_since_charted")
+
+
+@dataclass(frozen=True)
+class History:
+    """Chart history of keys (artists or songs), sorted by key and date.
+
+    code_of: key -> number. start (k + 1,): where each key's events begin. day (m,): dates as day numbers. Running sums (m + 1,) of
+    points over chart size, of the same weighted for forgetting, and of songs seen for the first time.
+    """
+
+    code_of: dict[str, int]
+    code: NDArray[np.int64]
+    day: NDArray[np.int64]
+    decayed: NDArray[np.float64]
+    new_songs: NDArray[np.float64]
+    best: NDArray[np.float64]
+    origin: int
+
+    def as_of(self, keys: Sequence[tuple[str, ...]], when: Days) -> pd.DataFrame:
+        """Columns of `HISTORY` for n rows, each with several keys: the largest of them (the smallest for days_since_charted).
+
+        Args:
+            keys: n tuples of keys. when: (n,) dates; events of that very date count.
+
+        momentum: weeks on the chart, each worth its points over the chart's size and half after every two years. chart_weeks: weeks so
+        far. chart_weeks_5y, songs_5y: weeks and songs first charted in the last five years. best_points: best share of points. A key
+        that never charted has zeros, and NaN days.
+        """
+        row = np.repeat(np.arange(len(keys)), [len(names) for names in keys])
+        code = np.array([self.code_of.get(name, -1) for names in keys for name in names], dtype=np.int64)
+        row, code = row[code >= 0], code[code >= 0]
+        day = when.astype("datetime64[D]").astype(np.int64)[row]
+        high = self._upto(code, day)
+        low = self._upto(code, np.full(len(code), -(10**6)))
+        recent = self._upto(code, day - FIVE_YEARS.astype(np.int64))
+        any_yet = high > low
+        forget = np.exp2(-(day - self.origin) / HALF_LIFE_DAYS)
+        last = np.where(any_yet, day - self.day[np.maximum(high - 1, 0)], np.nan)
+        values = {
+            "momentum": (self.decayed[high] - self.decayed[low]) * forget,
+            "chart_weeks": (high - low).astype(float),
+            "chart_weeks_5y": (high - recent).astype(float),
+            "songs_5y": self.new_songs[high] - self.new_songs[recent],
+            "best_points": np.where(any_yet, self.best[np.maximum(high - 1, 0)], 0.0),
+        }
+        out = pd.DataFrame(0.0, index=np.arange(len(keys)), columns=list(HISTORY))
+        for name, found in values.items():
+            column = np.zeros(len(keys))
+            np.maximum.at(column, row, found)
+            out[name] = column
+        nearest = np.full(len(keys), np.inf)
+        np.minimum.at(nearest, row[any_yet], last[any_yet])
+        out["days_since_charted"] = np.where(np.isfinite(nearest), nearest, np.nan)
+        return out
+
+    def _upto(self, code: NDArray[np.int64], day: NDArray[np.int64]) -> NDArray[np.intp]:
+        """How many events, in sorted order, come before the end of that day of that key."""
+        return np.searchsorted(self._rank, code * _SPAN + np.clip(day + _SHIFT, 0, _SPAN - 1), side="right")
+
+    @property
+    def _rank(self) -> NDArray[np.int64]:
+        return self.code * _SPAN + self.day + _SHIFT
+
+
+# Room for day numbers of some centuries beside the key's number.
+_SPAN, _SHIFT = 1 << 20, 1 << 19
+
+
+def artist_history(catalogue: Catalogue, charts: Sequence[str] | None = None) -> History:
+    """History by artist: every name in a printed credit counts."""
+    entries, place = _of_charts(catalogue, charts)
+    names = {credit: parse_credit(credit).parts for credit in entries["artist"].unique()}
+    keys = [names[credit] for credit in entries["artist"]]
+    return _history(keys, catalogue.day[place], entries, catalogue.song_of_entry[place])
+
+
+def song_history(catalogue: Catalogue, charts: Sequence[str] | None = None) -> History:
+    """History by song: title and first artist."""
+    entries, place = _of_charts(catalogue, charts)
+    songs = catalogue.song_of_entry[place]
+    return _history([(song,) for song in songs], catalogue.day[place], entries, songs)
+
+
+def artist_keys(tracks: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Keys of everybody credited for each track, first artist and all artists."""
+    known: dict[str, tuple[str, ...]] = {}
+
+    def parts(text: object) -> tuple[str, ...]:
+        if not isinstance(text, str):
+            return ()
+        if text not in known:
+            known[text] = parse_credit(text).parts
+        return known[text]
+
+    return [tuple(dict.fromkeys(parts(a) + parts(b))) for a, b in zip(tracks["artist"], tracks["artists"], strict=True)]
+
+
+def _of_charts(catalogue: Catalogue, charts: Sequence[str] | None) -> tuple[pd.DataFrame, NDArray[np.intp]]:
+    wanted = np.ones(len(catalogue.entries), dtype=bool)
+    if charts is not None:
+        wanted = catalogue.entries["chart"].isin(list(charts)).to_numpy()
+    return catalogue.entries[wanted], np.flatnonzero(wanted)
+
+
+def _history(keys: Sequence[tuple[str, ...]], days: Days, entries: pd.DataFrame, songs: NDArray[np.object_]) -> History:
+    row = np.repeat(np.arange(len(keys)), [len(names) for names in keys])
+    names = np.array([name for several in keys for name in several], dtype=object)
+    code, uniques = pd.factorize(names)
+    day = days.astype(np.int64)[row]
+    order = np.lexsort((entries["rank"].to_numpy()[row], day, code))
+    code, day, row = code[order].astype(np.int64), day[order], row[order]
+    worth = (entries["points"].to_numpy(dtype=float) / entries["size"].to_numpy(dtype=float))[row]
+    origin = int(day.min()) if len(day) else 0
+    first = ~pd.DataFrame({"code": code, "song": songs[row]}).duplicated().to_numpy()
+    best = pd.Series(worth).groupby(code).cummax().to_numpy() if len(code) else worth
+    return History(
+        code_of={str(name): number for number, name in enumerate(uniques)},
+        code=code,
+        day=day,
+        decayed=np.concatenate([[0.0], np.cumsum(worth * np.exp2((day - origin) / HALF_LIFE_DAYS))]),
+        new_songs=np.concatenate([[0.0], np.cumsum(first.astype(float))]),
+        best=best,
+        origin=origin,
+    )
