@@ -29,6 +29,8 @@ from soundscope.genre.softmax import SoftmaxRegression
 Inputs = Literal["audio", "metadata", "context"]
 BASELINE = "softmax_regression"
 STRONGEST = "evidence_ensemble"
+# Rows times classes from which the ensemble no longer fits into a night's run: 45 thousand rows of some 700 dirty labels took nine minutes.
+_ENSEMBLE_WORK = 20_000_000
 
 
 class Candidate(Protocol):
@@ -177,6 +179,11 @@ ALGORITHMS: dict[str, tuple[Factory, bool]] = {
     "hist_gradient_boosting": (_hist, False),
     "lightgbm": (_boosted, False),
 }
+
+
+def strongest_for(n: int, n_classes: int) -> str:
+    """The stronger candidate of a nightly run, by what it costs: the ensemble, or a forest where rows times classes are too many."""
+    return STRONGEST if n * n_classes <= _ENSEMBLE_WORK else "random_forest"
 
 
 def make(

@@ -64,7 +64,8 @@ def train(
     if problem:
         rows, report = run.not_trained(problem, champion)
         return TrainOutcome(rows, champion, "not_trained", report)
-    trained = [_fit(name, run, folds) for name in (candidates.BASELINE, candidates.STRONGEST)]
+    strongest = candidates.strongest_for(len(data), len(set(data.label)))
+    trained = [_fit(name, run, folds) for name in (candidates.BASELINE, strongest)]
     challenger = min(trained, key=lambda one: one.model.held_log_loss_)
     reigning, note = _load(settings, champion, data.target)
     verdict = _judge(challenger, reigning, run, folds)
