@@ -18,7 +18,12 @@ _ROWS_PER_LINE = 20_000
 
 
 def land_frames(
-    settings: Settings, ledger: Ledger, run_id: str, name: str, frames: Iterable[tuple[str, pd.DataFrame]], notes: Mapping[str, str] | None = None
+    settings: Settings,
+    ledger: Ledger,
+    run_id: str,
+    name: str,
+    frames: Iterable[tuple[str, pd.DataFrame]],
+    notes: Mapping[str, str] | None = None,
 ) -> str | None:
     """Land rows for raw tables.
 

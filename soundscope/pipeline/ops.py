@@ -135,7 +135,7 @@ def freshness(ledger: Ledger, con: duckdb.DuckDBPyConnection | None) -> OpsTable
     waiting = sa.func.sum(sa.case((u.status.in_(["planned", "deferred", "failed"]), 1), else_=0))
     with ledger.read() as connection:
         for row in connection.execute(sa.select(u.provider, u.kind, held, waiting, sa.func.count()).group_by(u.provider, u.kind)):
-            provider, kind, fetched_at, n_waiting, n = row
+            provider, kind, fetched_at, n_waiting, n = tuple[str, str, Any, int, int](row)
             age = (now - fetched_at).days if fetched_at else None
             rows.append(
                 {

@@ -67,7 +67,9 @@ class Stopped(BaseException):
 
 
 @contextmanager
-def open_run(settings: Settings, command: str, *, providers: bool = False, lock: bool = True, wait_s: float = 5.0) -> Iterator[Run]:
+def open_run(
+    settings: Settings, command: str, *, providers: bool = False, lock: bool = True, wait_s: float = 5.0
+) -> Iterator[Run]:
     """Begin a run and note in the ledger how it ends.
 
     Args:
@@ -96,7 +98,9 @@ def open_run(settings: Settings, command: str, *, providers: bool = False, lock:
             yield run
         except BaseException as error:
             status = "stopped" if isinstance(error, KeyboardInterrupt | Stopped) else "failed"
-            ledger.end_run(run.run_id, status, str(error).splitlines()[0] if str(error) else type(error).__name__, run.facts.get("published"))
+            ledger.end_run(
+                run.run_id, status, str(error).splitlines()[0] if str(error) else type(error).__name__, run.facts.get("published")
+            )
             log.error("run %s %s: %s", run.run_id, status, error)
             raise
         ledger.end_run(run.run_id, "completed", str(run.facts.get("message", "")), run.facts.get("published"))
