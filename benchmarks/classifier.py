@@ -72,10 +72,7 @@ def artist_key(artist: str) -> str:
 
 def read(file: Path, mapping: dict[str, str]) -> pd.DataFrame:
     """The file with the fields' names, a row number, and the groups recording and artist."""
-    if file.suffix == ".parquet":
-        raw = pd.read_parquet(file)
-    else:
-        raw = pd.read_csv(file, keep_default_na=False, na_values=[""])
+    raw = pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file, keep_default_na=False, na_values=[""])
     columns = {}
     for field in (*USUAL, *AUDIO):
         names = (mapping[field],) if field in mapping else USUAL.get(field, (field,))

@@ -28,7 +28,9 @@ def timed(home: Path, *arguments: str, **environment: str) -> tuple[float, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("SOUNDSCOPE_", "SPOTIPY_", "PREFECT_"))}
     began = time.monotonic()
     command = [sys.executable, "-m", "soundscope.cli", *arguments]
-    done = subprocess.run(command, env=kept | {"SOUNDSCOPE_HOME": str(home)} | environment, capture_output=True, text=True, cwd=PROJECT, check=False)
+    done = subprocess.run(
+        command, env=kept | {"SOUNDSCOPE_HOME": str(home)} | environment, capture_output=True, text=True, cwd=PROJECT, check=False
+    )
     if done.returncode:
         raise SystemExit(f"soundscope {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
     return time.monotonic() - began, done.stdout
@@ -39,7 +41,9 @@ def sandbox() -> None:
     with tempfile.TemporaryDirectory() as folder:
         first, out = timed(Path(folder), "run", "--json")
         inside = json.loads(out.splitlines()[-1])["seconds"]
-        print(f"sandbox, 3,000 tracks, 4 years of weekly charts: first run {inside:.0f} s (server start included; {first:.0f} s for the command)")
+        print(
+            f"sandbox, 3,000 tracks, 4 years of weekly charts: first run {inside:.0f} s (server start included; {first:.0f} s for the command)"
+        )
         second, out = timed(Path(folder), "run", "--json")
         said = json.loads(out.splitlines()[-1])
         print(f"the same with nothing new: {said['seconds']:.0f} s ({second:.0f} s for the command); outcome: {said['outcome']}")
@@ -54,7 +58,10 @@ def real(data: Path) -> None:
             "SOUNDSCOPE_PROFILE": "live",
             "SOUNDSCOPE_PROVIDERS__BILLBOARD_HOT_100__URL": archive,
             "SOUNDSCOPE_FOLLOW__CHARTS": '["billboard_hot_100"]',
-            **{f"SOUNDSCOPE_PROVIDERS__{name}__ENABLED": "false" for name in ("RECCOBEATS", "DEEZER", "MUSICBRAINZ", "APPLE", "BILLBOARD_CSV")},
+            **{
+                f"SOUNDSCOPE_PROVIDERS__{name}__ENABLED": "false"
+                for name in ("RECCOBEATS", "DEEZER", "MUSICBRAINZ", "APPLE", "BILLBOARD_CSV")
+            },
         }
         steps = [
             ("ingest", "charts"),

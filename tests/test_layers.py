@@ -60,5 +60,12 @@ def test_the_command_line_imports_nothing_heavy_at_the_top() -> None:
 
 def test_only_the_sandbox_itself_is_served_by_nobody_else() -> None:
     """Library modules import the sandbox only where a run starts it or the command line serves it."""
-    users = {file.relative_to(PROJECT).as_posix() for file in _files("soundscope") if any(_layer(m) == "sandbox" for m in _imports(file))}
-    assert {user for user in users if not user.startswith("soundscope/sandbox/")} == {"soundscope/cli.py", "soundscope/pipeline/run.py"}
+    users = {
+        file.relative_to(PROJECT).as_posix()
+        for file in _files("soundscope")
+        if any(_layer(m) == "sandbox" for m in _imports(file))
+    }
+    assert {user for user in users if not user.startswith("soundscope/sandbox/")} == {
+        "soundscope/cli.py",
+        "soundscope/pipeline/run.py",
+    }

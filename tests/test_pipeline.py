@@ -253,7 +253,9 @@ def test_a_failed_check_publishes_nothing(home: Home) -> None:
     def private(statement: str) -> None:
         subprocess.run([sys.executable, "-c", poison, statement], env=home.environment(), check=True, timeout=60, cwd=PROJECT)
 
-    private("insert into raw.predictions select * replace (5.0 as probability, 'no-such-track' as track_id) from raw.predictions limit 1")
+    private(
+        "insert into raw.predictions select * replace (5.0 as probability, 'no-such-track' as track_id) from raw.predictions limit 1"
+    )
     done = home.soundscope("run", "--rebuild", check=False)
     private("delete from raw.predictions where track_id = 'no-such-track'")
     assert done.returncode == 1

@@ -58,7 +58,9 @@ def real(realdata: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
         home = RealHome(tmp_path_factory.mktemp("real"), archive)
         home.soundscope("ingest", "charts")
         home.soundscope("import", str(realdata / "spotify_songs.csv.gz"), "--as", "tracks", "--name", "spotify_songs")
-        home.soundscope("import", str(realdata / "hot_100_audio_features.parquet"), "--as", "features", "--name", "hot_100_features")
+        home.soundscope(
+            "import", str(realdata / "hot_100_audio_features.parquet"), "--as", "features", "--name", "hot_100_features"
+        )
         home.soundscope("build")
         home.soundscope("train")
         home.soundscope("score")
@@ -67,23 +69,27 @@ def real(realdata: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
 
 
 def test_no_entry_is_lost(real: RealHome) -> None:
-    assert real.ask("select count(*), count(distinct chart_date), min(chart_date)::text, max(chart_date)::text from core.chart_entries") == [
-        (320_487, 3_205, "1958-08-04", "2022-12-31")
+    assert real.ask(
+        "select count(*), count(distinct chart_date), min(chart_date)::text, max(chart_date)::text from core.chart_entries"
+    ) == [(320_487, 3_205, "1958-08-04", "2022-12-31")]
+    assert real.ask("select count(*) from (select count(*) n from core.chart_entries group by chart_date) where n = 99") == [
+        (13,)
     ]
-    assert real.ask("select count(*) from (select count(*) n from core.chart_entries group by chart_date) where n = 99") == [(13,)]
 
 
 def test_tracks_and_their_several_genres_arrive(real: RealHome) -> None:
     songs = "select distinct track_id from core.track_genres where source = 'import:spotify_songs'"
     assert real.ask("select count(*) from core.audio_features where provider = 'import:spotify_songs'") == [(28_356,)]
-    assert real.ask("select count(*) from (select track_id from core.track_genres where source = 'import:spotify_songs' group by 1 having count(*) > 1)") == [
-        (1_687,)
-    ]
+    assert real.ask(
+        "select count(*) from (select track_id from core.track_genres where source = 'import:spotify_songs' group by 1 having count(*) > 1)"
+    ) == [(1_687,)]
     assert real.ask(f"select count(*) from ({songs})") == [(28_356,)]
 
 
 def test_oddities_are_flagged_and_do_not_fail(real: RealHome) -> None:
-    results = real.ask("select \"check\", status, failures from ops.check_results where table_name like 'core.chart%' and status <> 'pass'")
+    results = real.ask(
+        "select \"check\", status, failures from ops.check_results where table_name like 'core.chart%' and status <> 'pass'"
+    )
     assert results, "the archive's known oddities are not reported"
     assert {status for _, status, _ in results} == {"warn"}
     assert 13 in [failures for _, _, failures in results], "weeks of 99 rows"
@@ -93,10 +99,14 @@ def test_oddities_are_flagged_and_do_not_fail(real: RealHome) -> None:
 
 def test_nothing_is_carried_across_the_hole(real: RealHome) -> None:
     first = "select min(chart_date) from core.chart_entries where chart_date > '2018-12-29'"
-    assert real.ask(first) [0][0].isoformat() == "2022-01-01"
-    assert real.ask("select count(*) from core.chart_entries where chart_date = '2022-01-01' and previous_rank is not null") == [(0,)]
+    assert real.ask(first)[0][0].isoformat() == "2022-01-01"
+    assert real.ask("select count(*) from core.chart_entries where chart_date = '2022-01-01' and previous_rank is not null") == [
+        (0,)
+    ]
     assert real.ask("select count(*) from core.chart_entries where chart_date >= '2022-01-01' and is_complete_history") == [(0,)]
-    assert real.ask("select count(*) from marts.chart_trends where chart_date >= '2022-01-01' and change_1y is not null") == [(0,)]
+    assert real.ask("select count(*) from marts.chart_trends where chart_date >= '2022-01-01' and change_1y is not null") == [
+        (0,)
+    ]
 
 
 def test_two_recordings_of_one_name_are_two_runs(real: RealHome) -> None:
@@ -114,7 +124,9 @@ def test_known_facts_of_the_charts_come_out(real: RealHome) -> None:
     loudness, valence = dict(real.ask(query.format("loudness"))), dict(real.ask(query.format("valence")))
     assert loudness[1980] < loudness[1990] < loudness[2000], "charts get louder from the 1980s to the 2000s"
     assert valence[1980] > valence[2000] > valence[2010], "and less happy since the 1980s"
-    profile = dict(real.ask("select genre, mean from marts.genre_profile where feature = 'speechiness' and genre in ('rap', 'rock', 'edm')"))
+    profile = dict(
+        real.ask("select genre, mean from marts.genre_profile where feature = 'speechiness' and genre in ('rap', 'rock', 'edm')")
+    )
     assert profile["rap"] > 2 * profile["rock"]
 
 

@@ -41,7 +41,9 @@ def test_a_wrong_file_is_named_with_the_setting(home: Path, text: str, names: st
     assert caught.value.exit_status == 2
 
 
-def test_credentials_come_from_the_environment_or_dotenv_and_never_from_settings(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credentials_come_from_the_environment_or_dotenv_and_never_from_settings(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert spotify_credentials(home) is None
     (home / ".env").write_text("SPOTIPY_CLIENT_ID=abc\nSPOTIPY_CLIENT_SECRET=from-the-file\n")
     assert spotify_credentials(home) == ("abc", "from-the-file")
