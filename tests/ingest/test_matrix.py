@@ -79,7 +79,9 @@ def calm(monkeypatch: pytest.MonkeyPatch) -> None:
 def _run(own_sandbox: Any, ingest: Ingest, rows: Rows, tier: str, name: str, place: str) -> None:
     fault, outcome = FAULTS[name]
     provider, path, kind = PLACES[place]
-    sandbox = own_sandbox(tier=tier, today="2022-12-20", off=("billboard_csv",))
+    # Another provider would take over the searches; here it is Deezer alone that is to come back.
+    off = ("billboard_csv", "spotify") if place == "search" else ("billboard_csv",)
+    sandbox = own_sandbox(tier=tier, today="2022-12-20", off=off)
     before = () if kind == "charts" else ("charts",) if kind == "tracks" else ("charts", "tracks")
     if before:
         ingest(*before)
@@ -100,6 +102,8 @@ def _run(own_sandbox: Any, ingest: Ingest, rows: Rows, tier: str, name: str, pla
     answered = _answered(sandbox, provider, path) if outcome is None else Counter()
     sandbox.clear()
     _release_holds()
+    # The server notes a request when it has answered, though nobody waits for it any more.
+    time.sleep(fault.get("delay_s", 0))
     sandbox.forget()
     healed = ingest(kind)
     assert not set(healed[kind]) & {"error", "rate_limited", "quota"}, healed
