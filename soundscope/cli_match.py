@@ -62,11 +62,11 @@ def status(limit: Limit = 10, json: Json = False) -> None:
 
     found = match_status(_settings(), limit)
     if json:
-        lost = [{"by": "lost", "value": f"{row['title']} by {row['artist']}", **row} for row in found.lost]
+        lost = [{"breakdown": "lost", "value": f"{row['title']} by {row['artist']}", **row} for row in found.lost]
         show_json([*found.rates, *lost])
         return
     rows = [tuple(row.values()) for row in found.rates]
-    show_table(list(found.rates[0]) if found.rates else ["by"], rows, False)
+    show_table(list(found.rates[0]) if found.rates else ["breakdown"], rows, False)
     if found.lost:
         print("\nWithout a track, most chart weeks first (soundscope match review shows the candidates):")
         columns = ["weeks_lost", "title", "artist", "run_no", "status", "first_date", "last_date"]

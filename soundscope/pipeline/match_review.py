@@ -33,19 +33,19 @@ from core.tracks t left join marts.track_features f using (track_id) order by t.
 _STATUS = f"""
 with keys as ({_KEYS}),
 grouped as (
-    select 'all' as by, 'all' as value, * from keys
+    select 'all' as breakdown, 'all' as value, * from keys
     union all select 'decade', cast(floor(year(first_date) / 10) * 10 as integer) || 's', * from keys where first_date is not null
     union all select 'method', coalesce(method, 'none'), * from keys
 ),
 per_group as (
-    select by, value, count(*) as chart_keys, count(*) filter ({_HAS_LINK}) as matched, count(*) filter (status = 'review') as review,
+    select breakdown, value, count(*) as chart_keys, count(*) filter ({_HAS_LINK}) as matched, count(*) filter (status = 'review') as review,
         count(*) filter (status = 'unmatched') as unmatched,
         count(*) filter (status = 'overridden' and track_id is null) as absent, cast(sum(n_weeks) as bigint) as weeks,
         cast(coalesce(sum(n_weeks) filter (not ({_HAS_LINK})), 0) as bigint) as weeks_lost
-    from grouped group by by, value
+    from grouped group by breakdown, value
 ),
 per_chart as (
-    select 'chart' as by, e.chart as value, count(distinct (m.title, m.artist, m.run_no)) as chart_keys,
+    select 'chart' as breakdown, e.chart as value, count(distinct (m.title, m.artist, m.run_no)) as chart_keys,
         count(distinct (m.title, m.artist, m.run_no)) filter (m.status in ('matched', 'overridden') and m.track_id is not null) as matched,
         count(distinct (m.title, m.artist, m.run_no)) filter (m.status = 'review') as review,
         count(distinct (m.title, m.artist, m.run_no)) filter (m.status = 'unmatched') as unmatched,
@@ -56,7 +56,7 @@ per_chart as (
 )
 select *, round(matched / nullif(chart_keys, 0), 3) as match_rate, round(1 - weeks_lost / nullif(weeks, 0), 3) as week_rate
 from (select * from per_group union all select * from per_chart)
-order by case by when 'all' then 1 when 'decade' then 2 when 'chart' then 3 else 4 end, value
+order by case breakdown when 'all' then 1 when 'decade' then 2 when 'chart' then 3 else 4 end, value
 """
 _LOST = f"""
 with keys as ({_KEYS})
@@ -71,7 +71,7 @@ class MatchStatus:
     """How matching stands.
 
     Attributes:
-        rates: one row per `by` (all, decade, chart, method) and `value`: chart_keys, matched, review, unmatched, absent (a person
+        rates: one row per `breakdown` (all, decade, chart, method) and `value`: chart_keys, matched, review, unmatched, absent (a person
             said so), weeks (chart entries), weeks_lost (entries without a track), match_rate of keys and week_rate of entries, 0..1.
         lost: keys without a track, most chart weeks first.
     """
