@@ -98,7 +98,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
         X = np.asarray(X, dtype=np.float64)
         if len(self.classes_) == 1:
             return np.ones((len(X), 1))
-        out = np.asarray(self.booster_.predict(X, num_threads=self._threads(len(X))))
+        out = np.asarray(self.booster_.predict(X, num_threads=self.threads))
         return np.column_stack([1 - out, out]) if out.ndim == 1 else out
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
