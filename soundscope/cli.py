@@ -353,7 +353,9 @@ def models(json: Json = False) -> None:
 
 
 @app.command()
-def publish(force: Annotated[bool, typer.Option(help="Publish even if a table lost all its rows, or matching fell; recorded.")] = False) -> None:
+def publish(
+    force: Annotated[bool, typer.Option(help="Publish even if a table lost all its rows, or matching fell; recorded.")] = False,
+) -> None:
     """Check what was built and make it the release that everyone reads."""
     from soundscope.pipeline import steps
     from soundscope.pipeline.run import open_run
