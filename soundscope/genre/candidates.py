@@ -124,7 +124,8 @@ class Tabular(ClassifierMixin, BaseEstimator):
     def _raw(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         proba = np.zeros((len(X), len(self.classes_)))
         if len(X):
-            proba[:, self.fitted_.classes_.astype(int)] = self.fitted_.predict_proba(X)
+            with threadpool_limits(self.threads):
+                proba[:, self.fitted_.classes_.astype(int)] = self.fitted_.predict_proba(X)
         return proba
 
     def _prepare(self, X: NDArray[np.float64]) -> None:
@@ -149,8 +150,9 @@ def _hist(n: int, n_classes: int, threads: int, seed: int) -> HistGradientBoosti
     # One tree per class and round: rounds shrink as classes grow, and a strong penalty keeps rare classes from running away.
     few = n_classes <= 20
     return HistGradientBoostingClassifier(
+        max_bins=255 if n >= 20_000 else 63,
         learning_rate=0.06 if few else 0.1,
-        max_iter=150 if few else 30,
+        max_iter=min(150, max(n // 25, 60)) if few else 30,
         max_leaf_nodes=31 if few else 15,
         l2_regularization=1.0 if few else 5.0,
         early_stopping=False,
