@@ -21,7 +21,7 @@ from soundscope.ingest.ledger import Ledger, utcnow
 from soundscope.ingest.plan import Batch
 from soundscope.ingest.session import Session
 from soundscope.settings import Settings
-from soundscope.sources.base import Answer, Outcome, ProviderTrouble, Refused, Unit, Unreachable
+from soundscope.sources.base import Answer, Outcome, ProviderTrouble, Refused, Stopping, Unit, Unreachable
 from soundscope.sources.registry import SOURCES
 
 log = logging.getLogger(__name__)
@@ -73,6 +73,10 @@ def fetch(session: Session, batch: Batch, progress: Callable[[int, int], None] |
                     settled |= _settle(session, batch, answer, units)
                     if progress:
                         progress(len(settled), len(units))
+                    if session.stop.is_set():
+                        raise Stopping("the run is ending")
+                break
+            except Stopping:
                 break
             except Unreachable as trouble:
                 patience = _less(patience, trouble, len(settled) > before)

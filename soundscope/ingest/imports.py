@@ -296,7 +296,9 @@ def _expressions(mapping: Mapping[str, str], payload: Mapping[str, Any]) -> dict
         by_id = [f"'spotify:' || {exprs['spotify_id']}"] if "spotify_id" in exprs else []
         exprs["track_id"] = f"coalesce({', '.join([*own, *by_id])})"
         exprs["run_no"] = f"coalesce({column('run_no')}, '1')" if "run_no" in mapping else "'1'"
-        exprs["decided_by"] = f"coalesce(nullif(trim({column('decided_by')}), ''), 'import')" if "decided_by" in mapping else "'import'"
+        exprs["decided_by"] = (
+            f"coalesce(nullif(trim({column('decided_by')}), ''), 'import')" if "decided_by" in mapping else "'import'"
+        )
         exprs["reason"] = column("reason") if "reason" in mapping else "cast(null as varchar)"
     return exprs
 

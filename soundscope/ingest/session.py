@@ -15,7 +15,7 @@ from soundscope.ingest import tables as t
 from soundscope.ingest.budget import Budget, Limits
 from soundscope.ingest.ledger import Ledger, account_of, utcnow
 from soundscope.settings import Settings, spotify_credentials
-from soundscope.sources.base import Capability, ProviderTrouble, Refused, Source, Unit, Unreachable
+from soundscope.sources.base import Capability, ProviderTrouble, Refused, Source, Stopping, Unit, Unreachable
 from soundscope.sources.http import Client
 from soundscope.sources.registry import SOURCES, Disabled, address, enabled, make
 
@@ -45,10 +45,21 @@ class Session:
     capabilities: dict[str, dict[str, bool]] = field(default_factory=dict)
     noted: set[tuple[str, str, str]] = field(default_factory=set)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
+    # Set when the run is to end: no further call is made, and what was not answered stays planned.
+    stop: threading.Event = field(default_factory=threading.Event)
     # Providers that gave no usable answer several times in a row; left alone for the rest of the run.
     down: dict[str, Unreachable] = field(default_factory=dict)
     # Set by a backfill: no unit is left for the next run for the sake of this one's length.
     is_backfill: bool = False
+
+    def pause(self, seconds: float) -> None:
+        """Sleep, but not on when the run is to end.
+
+        Raises:
+            Stopping: it is to end.
+        """
+        if self.stop.wait(seconds):
+            raise Stopping("the run is ending")
 
     def room(self, provider: str) -> int | None:
         """Units that may still be asked of a provider in this run; None is no limit."""
@@ -116,8 +127,8 @@ def open_session(settings: Settings, ledger: Ledger, run_id: str, urls: Mapping[
     on, off = enabled(settings, urls)
     session = Session(settings, ledger, run_id, {}, {}, off)
     for name in on:
-        budget = Budget(ledger, name, account(settings, name, urls), limits(settings, name), run_id)
-        client = Client(name, budget, settings.provider(name).timeout_s, _agent(settings, name))
+        budget = Budget(ledger, name, account(settings, name, urls), limits(settings, name), run_id, sleep=session.pause)
+        client = Client(name, budget, settings.provider(name).timeout_s, _agent(settings, name), session.pause)
         session.budgets[name] = budget
         session.sources[name] = make(settings, name, urls, client)
     return session

@@ -9,22 +9,20 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
 from soundscope.errors import BadInput
 from soundscope.ingest import charts, identity, wanted
-from soundscope.ingest.fetch import FetchResult
 from soundscope.ingest.plan import batches
 from soundscope.ingest.typed import create_raw
 from soundscope.pipeline import steps
+from soundscope.pipeline.ingest import AT_ONCE, fetch_all
 from soundscope.pipeline.run import Run
 from soundscope.sources.base import Unit
 from soundscope.sources.registry import SOURCES
 
-_AT_ONCE = 4
 # A search that finds its track takes a second call there for the ISRC.
 _CALLS_PER_UNIT = {("deezer", "search"): 2}
 _FOREVER = ("0001-01-01", "9999-12-31")
@@ -99,9 +97,8 @@ def backfill(
         waiting = batches(part.provider, part.kind, units)
         total = len(waiting)
         while waiting:
-            now, waiting = waiting[:_AT_ONCE], waiting[_AT_ONCE:]
-            with ThreadPoolExecutor(_AT_ONCE) as pool:
-                results: list[FetchResult] = list(pool.map(lambda batch: steps.fetch_step(run, batch), now))
+            now, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
+            results = fetch_all(run, now)
             steps.load_step(run)
             for result in results:
                 outcomes.update(result.outcomes)

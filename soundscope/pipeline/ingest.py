@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from soundscope.ingest.fetch import FetchResult
 from soundscope.ingest.imports import ImportRequest, import_file
+from soundscope.ingest.plan import Batch
 from soundscope.pipeline import steps
 from soundscope.pipeline.run import Run
 
 KINDS = ("charts", "tracks", "features", "genres", "popularity")
-_AT_ONCE = 4
+AT_ONCE = 4
 
 
 def ingest(run: Run, kinds: Sequence[str] = KINDS, say: Callable[[str], None] = print) -> dict[str, Counter[str]]:
@@ -29,11 +31,10 @@ def ingest(run: Run, kinds: Sequence[str] = KINDS, say: Callable[[str], None] = 
         outcomes[kind] = Counter()
         while batches := steps.plan_step(run, kind):
             say(f"{kind}: asking for {sum(len(batch.units) for batch in batches):,} in {len(batches)} batches")
-            with ThreadPoolExecutor(_AT_ONCE) as pool:
-                for result in pool.map(lambda batch: steps.fetch_step(run, batch), batches):
-                    outcomes[kind].update(result.outcomes)
-                    if result.message:
-                        say(f"{result.batch}: {result.message}")
+            for result in fetch_all(run, batches):
+                outcomes[kind].update(result.outcomes)
+                if result.message:
+                    say(f"{result.batch}: {result.message}")
             loaded = steps.load_step(run)
             say(f"{kind}: {dict(outcomes[kind])}; loaded {dict(loaded.rows)}, {loaded.quarantined:,} to quarantine")
         if not outcomes[kind]:
@@ -42,6 +43,17 @@ def ingest(run: Run, kinds: Sequence[str] = KINDS, say: Callable[[str], None] = 
         say(message)
     run.facts["message"] = "; ".join(f"{kind}: {sum(n.values()):,} asked" for kind, n in outcomes.items())
     return outcomes
+
+
+def fetch_all(run: Run, batches: Sequence[Batch]) -> list[FetchResult]:
+    """Fetch batches a few at a time; stopped from outside, it ends after the calls that are under way."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        try:
+            return list(pool.map(lambda batch: steps.fetch_step(run, batch), batches))
+        except BaseException:
+            run.session.stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def import_followed(run: Run) -> list[str]:

@@ -163,6 +163,10 @@ class Refused(ProviderTrouble):
         self.capability = capability
 
 
+class Stopping(ProviderTrouble):
+    """The run is ending; nothing is wrong with the provider."""
+
+
 class Unreachable(ProviderTrouble):
     """No usable answer after several attempts: outage, cut connection, malformed body.
 

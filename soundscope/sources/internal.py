@@ -21,6 +21,17 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "model_metrics": ("model_id", "split", "metric", "class", "value", "ci_low", "ci_high"),
     "confusion": ("model_id", "split", "true_genre", "predicted_genre", "n"),
     "predictions": ("track_id", "model_id", "genre", "probability", "rank", "release_id", "scored_at", "input_hash"),
+    "alignment_batches": ("batch_id", "chart", "kind", "as_of", "input_hash", "n_rows", "scored_at"),
+    "alignment": (
+        "batch_id", "track_id", "chart", "as_of", "alignment", "alignment_in_genre", "score", "distance", "chart_likelihood",
+        "likelihood_reason", "artist_momentum", "popularity", "popularity_source", "popularity_gap", "n_reference", "coverage",
+        "confidence", "is_charting",
+    ),
+    "alignment_contributions": ("batch_id", "track_id", "chart", "as_of", "feature", "z", "contribution"),
+    "alignment_backtest": (
+        "chart", "quarter", "segment", "score", "is_rival", "auc", "ci_low", "ci_high", "lift_10", "n", "n_positive", "margin",
+        "margin_low", "margin_high", "input_hash", "tested_at",
+    ),
 }  # fmt: skip
 INTERNAL_ROWS: Mapping[str, tuple[RowSpec, ...]] = {
     kind: (RowSpec(kind, elements("$.rows[*]"), {name: text(f"$.{name}") for name in columns}, "json_type(e) = 'OBJECT'"),)

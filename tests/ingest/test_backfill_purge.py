@@ -68,16 +68,23 @@ def test_a_backfill_counts_days_and_goes_on_when_the_budget_allows(
         assert timedelta(hours=23) < retry_at - utcnow() < timedelta(hours=25)
 
 
-def test_a_killed_backfill_fetches_nothing_twice(own_sandbox: Any, home: Any) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
+def test_a_stopped_backfill_fetches_nothing_twice(own_sandbox: Any, monkeypatch: pytest.MonkeyPatch, how: signal.Signals) -> None:
     sandbox = own_sandbox()
+    if how is signal.SIGTERM:
+        # It stands before a full window when it is stopped.
+        monkeypatch.setenv("SOUNDSCOPE_PROVIDERS__BILLBOARD_HOT_100__RATE", "8")
     sandbox.fault("/date/", kind="delay", delay_s=0.1)
     command = [sys.executable, "-m", "soundscope.cli", "backfill", "billboard_hot_100"]
     child = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while len(_week_calls(sandbox)) < 5 and time.monotonic() < deadline:
+    while len(_week_calls(sandbox)) < (5 if how is signal.SIGKILL else 7) and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.kill(child.pid, signal.SIGKILL)
+    os.kill(child.pid, how)
+    stopped_at = time.monotonic()
     child.wait()
+    assert time.monotonic() - stopped_at < 15
+    monkeypatch.setenv("SOUNDSCOPE_PROVIDERS__BILLBOARD_HOT_100__RATE", "1000")
     before = _week_calls(sandbox)
     assert 5 <= len(before) < 14
     sandbox.clear()
