@@ -11,6 +11,8 @@ import pytest
 from soundscope.settings import PROJECT, Settings, load_settings
 
 os.environ.setdefault("DO_NOT_TRACK", "1")
+# The DuckDB shell keeps a history in the home folder otherwise.
+os.environ.setdefault("DUCKDB_HISTORY", os.devnull)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

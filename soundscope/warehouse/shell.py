@@ -93,6 +93,8 @@ def shell(settings: Settings, arguments: Sequence[str] = ()) -> NoReturn:
         command += ["-cmd", _BANNER, "-cmd", f".print After a new release, refresh with: .open -readonly {published}"]
     sys.stdout.flush()
     sys.stderr.flush()
+    # Nothing is written outside the installation; a person's own choice stands.
+    os.environ.setdefault("DUCKDB_HISTORY", str(settings.paths.private / "duckdb_history"))
     os.execv(program, [*command, *arguments])  # noqa: S606
 
 

@@ -121,10 +121,13 @@ def test_no_credential_is_kept(own):
 
 def test_time_scale_shortens_windows():
     with SandboxServer(tracks=400, time_scale=10) as server:
+        # Three calls in any 20 s, scaled to 2 s: slow enough for a busy machine to overrun.
+        limits = {"deezer": {"rate": 3, "window_s": 20}}
+        requests.post(server.url + "/_sandbox/limits", json=limits, timeout=10).raise_for_status()
         url = server.provider_urls()["deezer"] + "/track/1"
-        codes = [requests.get(url, timeout=10).json()["error"]["code"] for _ in range(60)]
+        codes = [requests.get(url, timeout=10).json()["error"]["code"] for _ in range(6)]
         assert 4 in codes
-        time.sleep(0.6)
+        time.sleep(2.2)
         assert requests.get(url, timeout=10).json()["error"]["code"] == 800
 
 
