@@ -56,24 +56,23 @@ class EvidenceEnsemble(ClassifierMixin, BaseEstimator):
         self.sources_ = evidence.fit_sources(keys, y, k)
         if k <= FEW_CLASSES:
             X, found = np.hstack([X, *found.values()]), {}
-        first = [self._spread(model, X[held]) for model in self._fitted(X[~held], y[~held], k)]
+        # Decided once, so that the pool is fitted on the models that it will join.
+        boosted = k <= FEW_CLASSES or _BOOSTED_ROWS_PER_CLASS * k <= len(X) <= _BOOSTED_CELLS / k
+        first = [self._spread(model, X[held]) for model in self._fitted(X[~held], y[~held], k, boosted)]
         rest = {name: values[held] for name, values in found.items()}
         self.pool_ = None if k <= FEW_CLASSES else Pool().fit(first, rest, y[held])
         unseen = self._joined(first, rest)
         self.calibration_ = Calibration().fit(unseen, y[held])
         self.held_log_loss_ = log_loss(self.calibration_.apply(unseen), y[held])
-        self.models_ = self._fitted(X, y, k)
+        self.models_ = self._fitted(X, y, k, boosted)
         return self
 
-    def _fitted(self, X: NDArray[np.float64], y: NDArray[np.intp], k: int) -> list[Any]:
+    def _fitted(self, X: NDArray[np.float64], y: NDArray[np.intp], k: int, boosted: bool) -> list[Any]:
         """Boosted trees; with many classes a forest beside them, which errs elsewhere, or alone where rows are too few or time too long."""
-        boosted = BoostedTrees(threads=self.threads, seed=self.seed)
-        if k <= FEW_CLASSES:
-            return [boosted.fit(X, y)]
-        forest = CompactForest(100, threads=self.threads, seed=self.seed).fit(X, y)
-        if len(X) < _BOOSTED_ROWS_PER_CLASS * k or len(X) * k > _BOOSTED_CELLS:
-            return [forest]
-        return [forest, boosted.fit(X, y)]
+        models: list[Any] = [] if k <= FEW_CLASSES else [CompactForest(100, threads=self.threads, seed=self.seed)]
+        if boosted:
+            models.append(BoostedTrees(threads=self.threads, seed=self.seed))
+        return [model.fit(X, y) for model in models]
 
     def predict_proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """See `Candidate`."""

@@ -68,6 +68,21 @@ def test_many_rare_classes_do_not_diverge(name):
     assert log_loss(model.predict_proba(test)[on], index) < log_loss(floor[on], index)
 
 
+def test_the_same_models_are_pooled_and_kept(monkeypatch, rows):
+    from soundscope.genre import ensemble
+
+    # All rows suffice for boosting, those without the held ones do not.
+    monkeypatch.setattr(ensemble, "FEW_CLASSES", 2)
+    monkeypatch.setattr(ensemble, "_BOOSTED_ROWS_PER_CLASS", 90)
+    model, test, *_ = _fit(rows, "evidence_ensemble", inputs="audio")
+    assert len(model.models_) == 2
+    assert model.predict_proba(test).sum(axis=1) == pytest.approx(1.0)
+    monkeypatch.setattr(ensemble, "_BOOSTED_ROWS_PER_CLASS", 1000)
+    alone, *_ = _fit(rows, "evidence_ensemble", inputs="audio")
+    assert len(alone.models_) == 1
+    assert alone.predict_proba(test).sum(axis=1) == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_two_classes_and_a_class_that_only_held_rows_have(name, rows):
     label = np.where(rows["genre"] == "ska", "yes", "no").astype(object)
