@@ -28,8 +28,6 @@ Array = NDArray[np.float64]
 Key = tuple[str, str, str]
 # Observations of popularity may be so much younger than the newest chart and still be shown beside it.
 _SLACK = np.timedelta64(28, "D")
-# With more tracks than this densities are approximated by prototypes.
-EXACT_UPTO = 5_000
 NOT_ALLOWED = "the source of its sound may not be used for models"
 
 
@@ -105,9 +103,9 @@ class Aligner:
                 inside = (slot == number) & weeks.known
                 yield Batch(weeks.chart, "charting", last[number - 1], np.unique(weeks.row[inside]))
 
-    def profile(self, chart: str, as_of: np.datetime64, *, exact: bool = True) -> Profile | None:
+    def profile(self, chart: str, as_of: np.datetime64) -> Profile | None:
         """The chart's profile as of a date; None where too little is known."""
-        return make_profile(self.catalogue, self.weeks(chart), self.releases, as_of, exact=exact)
+        return make_profile(self.catalogue, self.weeks(chart), self.releases, as_of)
 
     # --- what a batch is made from ---
 
@@ -119,12 +117,12 @@ class Aligner:
         for rows in (profile.charting_rows, profile.released_rows, batch.rows, among):
             digest.update("\n".join(tracks["track_id"].iloc[rows].astype(str)).encode())
             digest.update(c.points[rows].tobytes())
-        digest.update("\n".join(tracks["genre"].iloc[among].astype(str)).encode())
+        digest.update("\n".join(tracks["genre"].iloc[among].astype("string").fillna("")).encode())
         digest.update(profile.charting.weights.tobytes() + np.float64(profile.coverage).tobytes())
         digest.update(self._momentum(batch).round(9).tobytes())
         seen = popularity_as_of(c, self.weeks(batch.chart), batch.as_of).iloc[batch.rows]
         digest.update(seen[["popularity", "percentile"]].to_numpy(dtype=float).round(9).tobytes())
-        digest.update("\n".join(seen["source"].astype(str)).encode())
+        digest.update("\n".join(seen["source"].astype("string").fillna("")).encode())
         digest.update(self._training_hash(batch))
         return digest.hexdigest()[:16]
 
@@ -225,8 +223,7 @@ def due(aligner: Aligner, known: Mapping[Key, str], now: datetime) -> Iterator[t
     """
     wanted: set[Key] = set()
     for batch in aligner.batches():
-        exact = len(batch.rows) <= EXACT_UPTO
-        profile = aligner.profile(batch.chart, batch.as_of, exact=exact) if len(batch.rows) else None
+        profile = aligner.profile(batch.chart, batch.as_of) if len(batch.rows) else None
         if profile is None:
             continue
         wanted.add(batch.key)

@@ -16,6 +16,7 @@ Real = NDArray[np.floating[Any]]
 # Rows at a time: a block of kernels stays near 8 million values.
 _BLOCK_VALUES = 8_000_000
 _LOWEST = -1e4
+_LLOYD_STEPS = 8
 
 
 def log_kernels(x: Real, centres: Real, inverse_variance: Real) -> Real:
@@ -103,19 +104,29 @@ def prototype_density(points: Array, weights: Array, bandwidth: float, prototype
     """
     if len(points) <= prototypes:
         return kernel_density(points, weights, bandwidth)
-    from sklearn.cluster import KMeans
-
     weights = weights / weights.sum()
-    found = KMeans(prototypes, n_init=1, max_iter=15, random_state=seed).fit(points, sample_weight=weights)
-    members = found.labels_.astype(np.intp)
-    used, members = np.unique(members, return_inverse=True)
-    k = len(used)
+    members = _cells(points, weights, prototypes, seed)
+    k = int(members.max()) + 1
     mass = np.bincount(members, weights, k)
     centres = np.column_stack([np.bincount(members, weights * column, k) / mass for column in points.T])
     deviation = points - centres[members]
     spread = np.column_stack([np.bincount(members, weights * column * column, k) / mass for column in deviation.T])
     variance = bandwidth**2 + spread
     return Density(centres, 1.0 / variance, np.log(mass) - 0.5 * np.log(variance).sum(axis=1), members, weights, False)
+
+
+def _cells(points: Array, weights: Array, cells: int, seed: int) -> NDArray[np.intp]:
+    """Cell (n,) of each point by Lloyd's iteration (1982) from drawn points; numbered without gaps."""
+    centres = points[np.random.default_rng(seed).permutation(len(points))[:cells]]
+    members = np.zeros(len(points), dtype=np.intp)
+    for _ in range(_LLOYD_STEPS):
+        members = np.argmin((centres * centres).sum(axis=1) - 2.0 * points @ centres.T, axis=1)
+        mass = np.bincount(members, weights, len(centres))
+        kept = mass > 0
+        sums = np.column_stack([np.bincount(members, weights * column, len(centres)) for column in points.T])
+        centres = sums[kept] / mass[kept, None]
+        members = (np.cumsum(kept) - 1)[members]
+    return members
 
 
 def leave_one_out(density: Density, points: Array, index: NDArray[np.intp], bandwidth: float) -> Array:

@@ -20,8 +20,8 @@ Array = NDArray[np.float64]
 VERSION = "likelihood-1"
 YEARS = 10
 MIN_ROWS, MIN_POSITIVE = 300, 20
-_FOLDS = 5
-_TREES = 300
+_FOLDS = 3
+_TREES = 200
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def fit(year: int, inputs: Array, label: NDArray[np.int64], allowed: NDArray[np.
     """Fit on inputs (n, d) and labels (n,), those `allowed` (n,) by licence.
 
     The mean of extremely randomised trees (Geurts, Ernst, Wehenkel 2006) and boosted trees; then a logistic calibration (Platt 1999)
-    on predictions made without the row itself, by five folds.
+    on predictions made without the row itself, by three folds.
     """
     kept = allowed & np.isfinite(inputs[:, -2:]).all(axis=1)
     x, y = inputs[kept], label[kept]

@@ -29,7 +29,7 @@ def auc(label: NDArray[np.int64], score: Array, weights: Array | None = None) ->
     w = np.ones((len(label), 1)) if weights is None else weights
     value = np.nan_to_num(score, nan=-np.inf)
     order = np.argsort(value, kind="stable")
-    tie = np.concatenate([[0], np.cumsum(np.diff(value[order]) > 0)]) if len(value) else np.empty(0, dtype=int)
+    tie = np.concatenate([[0], np.cumsum(value[order][1:] != value[order][:-1])]) if len(value) else np.empty(0, dtype=int)
     w, y = w[order], label[order] == 1
     positive, negative = w * y[:, None], w * ~y[:, None]
     count = int(tie[-1]) + 1 if len(tie) else 0

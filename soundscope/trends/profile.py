@@ -163,12 +163,12 @@ class ChartWeeks:
 
 
 def make_profile(
-    catalogue: Catalogue, weeks: ChartWeeks, releases: Releases, as_of: np.datetime64, *, exact: bool = True
+    catalogue: Catalogue, weeks: ChartWeeks, releases: Releases, as_of: np.datetime64, *, exact: bool = False
 ) -> Profile | None:
     """The profile of a chart as of a date (that date's chart included), or None where too little is known for one.
 
     Args:
-        exact: with the kernel densities themselves; otherwise with prototypes, which pay from some ten thousand tracks on.
+        exact: with the kernel densities themselves; otherwise with prototypes, which is quicker.
     """
     part = weeks.between(as_of - np.timedelta64(WINDOW_DAYS, "D"), as_of)
     known = weeks.known[part]

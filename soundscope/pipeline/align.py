@@ -1,0 +1,113 @@
+"""Alignment and its back-test as steps of a run: read the built tables, land what is new or changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import duckdb
+
+from soundscope.errors import BadInput
+from soundscope.ingest.ledger import utcnow
+from soundscope.pipeline.land import land_frames
+from soundscope.pipeline.loading import load_step
+from soundscope.pipeline.run import Run
+
+# Landing kinds of this module: results that trigger no build of their own.
+ALIGN_KINDS = ("align", "backtest")
+# The models to build after landing.
+ALIGN_MODELS = ("alignment_newest", "popularity_alignment", "alignment_contributions", "alignment_backtest")
+
+_KNOWN = """
+select chart, kind, cast(as_of as varchar), coalesce(input_hash, '') from raw.alignment_batches
+qualify row_number() over (partition by chart, kind, as_of order by fetched_at desc, landing_file desc, row_no desc) = 1
+"""
+# A current batch that was replaced by a newer date must be made again if its date should ever return.
+_STALE = """
+select chart, cast(as_of as varchar) from raw.alignment_batches where kind = 'current'
+qualify row_number() over (partition by chart order by scored_at desc, fetched_at desc, as_of desc) > 1
+"""
+
+
+def align_step(run: Run, tell: Callable[[str], None] | None = None) -> int:
+    """Score every track against each chart's newest profile, and charting tracks as of the weeks before; land what changed.
+
+    Call it after `core` and `marts` are built; then build `ALIGN_MODELS`.
+
+    Returns:
+        Batches landed; 0 when nothing they depend on has changed.
+    """
+    from soundscope.trends.batches import Aligner, due
+    from soundscope.trends.catalogue import read_catalogue
+
+    landed = 0
+
+    def frames(con: duckdb.DuckDBPyConnection) -> Any:
+        nonlocal landed
+        known = {(chart, kind, as_of): tag for chart, kind, as_of, tag in con.execute(_KNOWN).fetchall()}
+        newest = set(known) - {(chart, "current", as_of) for chart, as_of in con.execute(_STALE).fetchall()}
+        aligner = Aligner(read_catalogue(con), run.settings.train.seed)
+        for table, frame in due(aligner, {key: known[key] for key in newest}, utcnow()):
+            if table == "alignment_batches":
+                landed += 1
+                if tell:
+                    tell(
+                        f"aligned {frame['chart'].iloc[0]} as of {frame['as_of'].iloc[0]}: {int(frame['n_rows'].iloc[0]):,} tracks"
+                    )
+            yield table, frame
+
+    with run.writer() as con:
+        land_frames(run.settings, run.ledger, run.run_id, "align", frames(con))
+    if landed:
+        load_step(run)
+    run.facts["aligned"] = landed
+    return landed
+
+
+def backtest_step(run: Run, chart: str | None = None, tell: Callable[[str], None] | None = None, *, force: bool = False) -> int:
+    """Back-test the scores on one chart or all, unless nothing has changed since; land the figures.
+
+    Returns:
+        Charts tested.
+
+    Raises:
+        BadInput: there is no such chart.
+    """
+    from soundscope.trends import backtest as bt
+    from soundscope.trends.catalogue import Catalogue, read_catalogue
+
+    tested = 0
+
+    def frames(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> Any:
+        nonlocal tested
+        if chart is not None and chart not in catalogue.charts:
+            raise BadInput(f"There is no chart {chart!r}.", next_step=f"say one of {', '.join(catalogue.charts) or 'none yet'}.")
+        tag = _catalogue_hash(catalogue, bt.tag())
+        done = dict(
+            con.execute("select chart, max_by(input_hash, tested_at) from raw.alignment_backtest group by chart").fetchall()
+        )
+        for name in [chart] if chart else catalogue.charts:
+            if done.get(name) == tag and not force:
+                continue
+            found = bt.figures(bt.score_candidates(catalogue, name, tell, run.settings.train.seed))
+            if len(found):
+                tested += 1
+                yield "alignment_backtest", found.assign(input_hash=tag, tested_at=utcnow())
+            elif tell:
+                tell(f"{name}: too few released songs that charted and did not; nothing to test")
+
+    with run.writer() as con:
+        land_frames(run.settings, run.ledger, run.run_id, "backtest", frames(con, read_catalogue(con)))
+    if tested:
+        load_step(run)
+    return tested
+
+
+def _catalogue_hash(catalogue: Any, version: str) -> str:
+    import pandas as pd
+
+    digest = hashlib.sha256(version.encode())
+    for frame in (catalogue.tracks, catalogue.entries):
+        digest.update(pd.util.hash_pandas_object(frame.astype("string").fillna("\0"), index=False).to_numpy().tobytes())
+    return digest.hexdigest()[:16]
