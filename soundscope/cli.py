@@ -12,6 +12,7 @@ import typer
 
 from soundscope import __version__, errors
 from soundscope.cli_match import match_app
+from soundscope.cli_trends import register as register_trends
 from soundscope.errors import BadInput
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(match_app, name="match")
+register_trends(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Tier = Annotated[

@@ -161,13 +161,17 @@ class Aligner:
             self._models[chart, year] = lk.fit(year, inputs, found.label[known], allowed, self.seed)
         return self._models[chart, year]
 
-    def _likelihood(self, batch: Batch, scores: Array, density: Array) -> tuple[Array, NDArray[np.object_]]:
-        model = self.model(batch.chart, lk.year_of(batch.as_of))
-        reason = np.full(len(batch.rows), model.reason, dtype=object)
-        out = np.full(len(batch.rows), np.nan)
+    def likelihood(
+        self, chart: str, as_of: np.datetime64, rows: NDArray[np.intp], scores: Array, profile: Profile
+    ) -> tuple[Array, NDArray[np.object_]]:
+        """Likelihoods (n,) of rows of the catalogue with their scores (n,) under a profile, and why there is none (n,)."""
+        model = self.model(chart, int(lk.year_of(as_of)))
+        reason = np.full(len(rows), model.reason, dtype=object)
+        out = np.full(len(rows), np.nan)
         if model.reason is None:
-            allowed = lk.trainable(self.catalogue, batch.rows)
-            inputs = lk.sound_inputs(self.catalogue, batch.rows[allowed], scores[allowed], density[allowed])
+            allowed = lk.trainable(self.catalogue, rows)
+            density = profile.charting.log_density(profile.scaled(self.catalogue.points[rows[allowed]]))
+            inputs = lk.sound_inputs(self.catalogue, rows[allowed], scores[allowed], density)
             out[allowed] = model.predict(inputs)
             reason[~allowed] = NOT_ALLOWED
         return out, reason
@@ -181,7 +185,7 @@ class Aligner:
         among_scores = profile.score(c.points[among], c.recording[among])
         points, genres = c.points[batch.rows], tracks["genre"].iloc[batch.rows]
         scores = among_scores if is_current else profile.score(points, c.recording[batch.rows])
-        likelihood, reason = self._likelihood(batch, scores, profile.charting.log_density(profile.scaled(points)))
+        likelihood, reason = self.likelihood(batch.chart, batch.as_of, batch.rows, scores, profile)
         seen = popularity_as_of(c, self.weeks(batch.chart), batch.as_of).iloc[batch.rows]
         frame = pd.DataFrame(
             {
