@@ -13,7 +13,7 @@ from soundscope.genre.context import add_context
 from soundscope.genre.drift import WATCHED, drift, psi, reference
 from soundscope.genre.explain import BASE, contributions, explain
 
-MANY = tuple(f"style {i:02d}" for i in range(32))
+MANY = tuple(f"style {i:02d}" for i in range(45))
 
 
 def _model(name, genres=None):
