@@ -35,7 +35,7 @@ def _week_calls(sandbox: Any) -> list[str]:
 
 
 def test_a_backfill_shows_its_cost_keeps_to_its_dates_and_asks_once(own_sandbox: Any, rows: Rows) -> None:
-    sandbox = own_sandbox()
+    sandbox = own_sandbox(today="2023-02-28")
     with open_run(load_settings(), "backfill", providers=True) as run:
         planned = plan_backfill(run, "billboard_hot_100", "2022-12-10", "2022-12-31")
         assert [(part.units, part.held, part.calls, part.days) for part, _ in planned] == [(4, 0, 4, 1)]
@@ -54,7 +54,7 @@ def test_a_backfill_counts_days_and_goes_on_when_the_budget_allows(
     own_sandbox: Any, ingest: Ingest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOUNDSCOPE_PROVIDERS__SPOTIFY__DAILY_BUDGET", "12")
-    own_sandbox(tier="development", off=("deezer", "reccobeats"))
+    own_sandbox(tier="development", off=("deezer", "reccobeats"), today="2023-02-28")
     ingest("charts")
     with open_run(load_settings(), "backfill", providers=True) as run:
         probe_step(run)
@@ -70,7 +70,7 @@ def test_a_backfill_counts_days_and_goes_on_when_the_budget_allows(
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
 def test_a_stopped_backfill_fetches_nothing_twice(own_sandbox: Any, monkeypatch: pytest.MonkeyPatch, how: signal.Signals) -> None:
-    sandbox = own_sandbox()
+    sandbox = own_sandbox(today="2023-02-28")
     if how is signal.SIGTERM:
         # It stands before a full window when it is stopped.
         monkeypatch.setenv("SOUNDSCOPE_PROVIDERS__BILLBOARD_HOT_100__RATE", "8")

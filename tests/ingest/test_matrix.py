@@ -168,7 +168,7 @@ def test_the_whole_matrix(own_sandbox: Any, ingest: Ingest, rows: Rows, calm: No
 # --- what is Spotify's own ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("tier", ["development-old", "development"])
+@pytest.mark.parametrize("tier", [pytest.param("development-old", marks=pytest.mark.slow), "development"])
 @pytest.mark.parametrize(
     ("control", "body", "says"), [("premium", {"active": False}, "Premium"), ("allow_list", {"listed": False}, "allow list")]
 )
@@ -187,7 +187,7 @@ def test_an_account_that_is_refused_is_told_why_and_the_others_go_on(
     assert len(calls) == 1, "one refusal is enough"
 
 
-@pytest.mark.parametrize("tier", ["development-old", "development"])
+@pytest.mark.parametrize("tier", [pytest.param("development-old", marks=pytest.mark.slow), "development"])
 def test_a_quota_that_ends_in_the_middle_loses_nothing(
     own_sandbox: Any, ingest: Ingest, tier: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,10 +229,10 @@ def test_tokens_that_expire_in_the_middle_are_renewed(own_sandbox: Any, ingest: 
     ("place", "fault", "kept", "lost"),
     [
         ("features", {"rename": {"danceability": "danceable"}}, "energy", "danceability"),
-        ("features", {"drop": ["valence"]}, "energy", "valence"),
-        ("features", {"retype": {"energy": "str"}}, "energy", "key"),
+        pytest.param("features", {"drop": ["valence"]}, "energy", "valence", marks=pytest.mark.slow),
+        pytest.param("features", {"retype": {"energy": "str"}}, "energy", "key", marks=pytest.mark.slow),
         ("features", {"rename": {"href": "link"}}, None, None),
-        ("features", {"rename": {"content": "items"}}, None, None),
+        pytest.param("features", {"rename": {"content": "items"}}, None, None, marks=pytest.mark.slow),
     ],
     ids=["renamed", "dropped", "retyped", "no key", "no rows"],
 )
@@ -259,6 +259,7 @@ def test_a_changed_schema_is_noticed_once_and_stops_nothing(
         assert ingest(kind)[kind]["ok"] > 0
 
 
+@pytest.mark.slow
 def test_no_drift_is_seen_where_nothing_changed(own_sandbox: Any, ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOUNDSCOPE_SANDBOX__FOLLOW__CHARTS", '["billboard_hot_100", "billboard_200", "apple_us", "deezer"]')
     monkeypatch.setenv("SOUNDSCOPE_SANDBOX__FOLLOW__ARTISTS", '["5gx5hHjh2XONwlTE8cBD8E"]')
