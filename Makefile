@@ -9,7 +9,7 @@ EXTRAS ?= app,dev,postgres
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up test test-full lint format bench clean
+.PHONY: help setup run up test test-full test-soak lint format bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,12 +32,15 @@ up: $(STAMP) ## server, dashboard, schedules and app together, until Ctrl-C
 
 test: $(STAMP) ## unit tests, then the pipeline end to end
 	@echo "Unit tests..."
-	@$(PYTEST) -m "not slow and not realdata and not browser and not spark and not postgres and not e2e" tests
+	@$(PYTEST) -m "not slow and not realdata and not browser and not spark and not postgres and not e2e and not soak" tests
 	@echo "Whole parts for real: builds, servers, ingest, and make run itself..."
-	@$(PYTEST) -m "e2e and not slow and not realdata and not browser and not spark and not postgres" tests
+	@$(PYTEST) -m "e2e and not slow and not realdata and not browser and not spark and not postgres and not soak" tests
 
 test-full: $(STAMP) ## everything else: slow tests, real data, browser, PostgreSQL, Spark where they are installed
-	@$(PYTEST) -m "slow or realdata or browser or spark or postgres" tests
+	@$(PYTEST) -m "(slow or realdata or browser or spark or postgres) and not soak" tests
+
+test-soak: $(STAMP) ## long tests, to be run alone on a machine: real input end to end, every fault in every tier
+	@$(BIN)/python -m pytest -q -m soak tests
 
 lint: $(STAMP) ## ruff, sqlfluff, mypy
 	@$(BIN)/ruff check .

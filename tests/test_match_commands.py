@@ -100,6 +100,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.mark.e2e
 @pytest.mark.timeout(600)
+@pytest.mark.soak
 class TestCommands:
     """In this order: each test goes on where the one before ended."""
 

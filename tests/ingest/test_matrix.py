@@ -159,7 +159,7 @@ def test_faults(own_sandbox: Any, ingest: Ingest, rows: Rows, calm: None, tier: 
     _run(own_sandbox, ingest, rows, tier, name, place)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize(("tier", "name", "place"), _cases(quick=False))
 def test_the_whole_matrix(own_sandbox: Any, ingest: Ingest, rows: Rows, calm: None, tier: str, name: str, place: str) -> None:
     _run(own_sandbox, ingest, rows, tier, name, place)
@@ -168,7 +168,7 @@ def test_the_whole_matrix(own_sandbox: Any, ingest: Ingest, rows: Rows, calm: No
 # --- what is Spotify's own ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("tier", [pytest.param("development-old", marks=pytest.mark.slow), "development"])
+@pytest.mark.parametrize("tier", [pytest.param("development-old", marks=pytest.mark.soak), "development"])
 @pytest.mark.parametrize(
     ("control", "body", "says"), [("premium", {"active": False}, "Premium"), ("allow_list", {"listed": False}, "allow list")]
 )
@@ -187,7 +187,7 @@ def test_an_account_that_is_refused_is_told_why_and_the_others_go_on(
     assert len(calls) == 1, "one refusal is enough"
 
 
-@pytest.mark.parametrize("tier", [pytest.param("development-old", marks=pytest.mark.slow), "development"])
+@pytest.mark.parametrize("tier", [pytest.param("development-old", marks=pytest.mark.soak), "development"])
 def test_a_quota_that_ends_in_the_middle_loses_nothing(
     own_sandbox: Any, ingest: Ingest, tier: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,10 +229,10 @@ def test_tokens_that_expire_in_the_middle_are_renewed(own_sandbox: Any, ingest: 
     ("place", "fault", "kept", "lost"),
     [
         ("features", {"rename": {"danceability": "danceable"}}, "energy", "danceability"),
-        pytest.param("features", {"drop": ["valence"]}, "energy", "valence", marks=pytest.mark.slow),
-        pytest.param("features", {"retype": {"energy": "str"}}, "energy", "key", marks=pytest.mark.slow),
+        pytest.param("features", {"drop": ["valence"]}, "energy", "valence", marks=pytest.mark.soak),
+        pytest.param("features", {"retype": {"energy": "str"}}, "energy", "key", marks=pytest.mark.soak),
         ("features", {"rename": {"href": "link"}}, None, None),
-        pytest.param("features", {"rename": {"content": "items"}}, None, None, marks=pytest.mark.slow),
+        pytest.param("features", {"rename": {"content": "items"}}, None, None, marks=pytest.mark.soak),
     ],
     ids=["renamed", "dropped", "retyped", "no key", "no rows"],
 )
@@ -259,7 +259,7 @@ def test_a_changed_schema_is_noticed_once_and_stops_nothing(
         assert ingest(kind)[kind]["ok"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_no_drift_is_seen_where_nothing_changed(own_sandbox: Any, ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOUNDSCOPE_SANDBOX__FOLLOW__CHARTS", '["billboard_hot_100", "billboard_200", "apple_us", "deezer"]')
     monkeypatch.setenv("SOUNDSCOPE_SANDBOX__FOLLOW__ARTISTS", '["5gx5hHjh2XONwlTE8cBD8E"]')

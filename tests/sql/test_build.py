@@ -140,4 +140,9 @@ def test_unit_tests_of_the_models_pass(copied: Settings) -> None:
     logic += ["track_features", "track_sound", "track_genre", "chart_week_sound", "chart_window_dates", "chart_window_sound"]
     result = run_build(copied, select=logic, with_unit_tests=True)
     names = {check.check for check in result.checks}
-    assert {"runs_follow_the_reported_rank", "windows_pool_weeks", "windows_stop_at_holes", "mood_is_imported_or_a_quadrant"} <= names
+    assert {
+        "runs_follow_the_reported_rank",
+        "windows_pool_weeks",
+        "windows_stop_at_holes",
+        "mood_is_imported_or_a_quadrant",
+    } <= names
