@@ -69,16 +69,22 @@ def score_candidates(catalogue: Catalogue, chart: str, tell: Callable[[str], Non
     values["artist_momentum"] = history["momentum"].to_numpy()
     values["artist_charted_before"] = history["chart_weeks"].to_numpy()
     values["random"] = np.random.default_rng(seed).random(len(found))
+    tracks = catalogue.tracks.iloc[found.row]
+    artist = np.array([first_artist(name) if isinstance(name, str) else "" for name in tracks["artist"]], dtype=object)
     say(f"{chart}: models of the years")
     sound = lk.sound_inputs(catalogue, found.row, values["alignment"], values["density_of_charting"])
-    both = np.column_stack([lk.history_inputs(history), sound])
+    both = np.column_stack([lk.history_inputs(history), _same_day(artist, found), sound])
     allowed = lk.trainable(catalogue, found.row)
     for name, inputs in (("chart_likelihood", sound), ("likelihood_with_momentum", both)):
         values[name] = _rolling(found, inputs, allowed, seed)
-    tracks = catalogue.tracks.iloc[found.row]
-    artist = np.array([first_artist(name) if isinstance(name, str) else "" for name in tracks["artist"]], dtype=object)
     genre = tracks["genre"].astype("object").to_numpy()
     return Scored(found, values, artist, genre, (history["chart_weeks"] == 0).to_numpy())
+
+
+def _same_day(artist: NDArray[np.object_], found: Candidates) -> Array:
+    """log(1 + n) (n,) of the artist's songs that came out on the same day: albums enter charts whole since streaming counts."""
+    keys = pd.DataFrame({"artist": artist, "day": found.released})
+    return np.log1p(keys.groupby(["artist", "day"])["artist"].transform("size").to_numpy(dtype=float))
 
 
 def _rolling(found: Candidates, inputs: Array, allowed: NDArray[np.bool_], seed: int) -> Array:

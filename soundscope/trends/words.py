@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -241,8 +242,8 @@ def plot(trend: pd.DataFrame, width: int = 72) -> str:
     """A line of blocks over time, dots where coverage is low, with both ends of the scale; and the newest value in words."""
     edges = np.linspace(0, len(trend), min(width, len(trend)) + 1).astype(int)
     mean, low = trend["mean"].to_numpy(dtype=float), trend["is_low_coverage"].to_numpy(dtype=bool)
-    values = np.array([mean[a:b].mean() for a, b in zip(edges[:-1], edges[1:], strict=True)])
-    doubtful = [low[a:b].mean() > 0.5 for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    values = np.array([mean[a:b].mean() for a, b in itertools.pairwise(edges)])
+    doubtful = [low[a:b].mean() > 0.5 for a, b in itertools.pairwise(edges)]
     span = values.max() - values.min()
     level = np.zeros(len(values), dtype=int) if span == 0 else ((values - values.min()) / span * 7.999).astype(int)
     line = "".join("·" if d else _BLOCKS[v] for d, v in zip(doubtful, level, strict=True))
