@@ -67,7 +67,7 @@ def find_track(catalogue: Catalogue, wanted: str) -> int:
         fits &= names.str.contains(word, regex=False).to_numpy()
     rows = np.flatnonzero(fits)
     songs = (
-        pd.Series(rows).groupby(song_keys(tracks["title"].iloc[rows], tracks["artist"].iloc[rows])).first() if len(rows) else []
+        pd.Series(rows).groupby(song_keys(tracks["title"].iloc[rows], tracks["artist"].iloc[rows])).first() if len(rows) else []  # type: ignore[arg-type]
     )
     if len(songs) == 1:
         # Of several editions the one whose sound is known.
@@ -113,7 +113,7 @@ def explain(aligner: Aligner, row: int, chart: str) -> Alignment | None:
         popularity_source=None if pd.isna(seen["source"]) else str(seen["source"]),
         popularity_gap=_known(fit - seen["percentile"]),
         features=sorted(features, key=lambda f: -abs(f["contribution"])),
-        nearest=al.nearest(c, profile, row).to_dict("records"),
+        nearest=al.nearest(c, profile, row).to_dict("records"),  # type: ignore[arg-type]
         temporal=temporal(c, row, chart, as_of),
     )
 
