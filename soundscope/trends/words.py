@@ -67,7 +67,7 @@ def find_track(catalogue: Catalogue, wanted: str) -> int:
         fits &= names.str.contains(word, regex=False).to_numpy()
     rows = np.flatnonzero(fits)
     songs = (
-        pd.Series(rows).groupby(song_keys(tracks["title"].iloc[rows], tracks["artist"].iloc[rows])).first() if len(rows) else []  # type: ignore[arg-type]
+        pd.Series(rows).groupby(song_keys(tracks["title"].iloc[rows], tracks["artist"].iloc[rows])).first() if len(rows) else []  # type: ignore[var-annotated]
     )
     if len(songs) == 1:
         # Of several editions the one whose sound is known.
