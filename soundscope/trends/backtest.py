@@ -16,7 +16,7 @@ from soundscope.trends import likelihood as lk
 from soundscope.trends.candidates import Candidates, find_candidates, score_at_release
 from soundscope.trends.catalogue import Catalogue, first_artist
 from soundscope.trends.measure import auc, group_weights, interval, lift, within
-from soundscope.trends.momentum import artist_history, artist_keys
+from soundscope.trends.momentum import HISTORY, artist_history, artist_keys
 from soundscope.trends.profile import VERSION, ChartWeeks, Releases
 from soundscope.trends.sound import INPUTS
 
@@ -75,8 +75,10 @@ def score_candidates(catalogue: Catalogue, chart: str, tell: Callable[[str], Non
     sound = lk.sound_inputs(catalogue, found.row, values["alignment"], values["density_of_charting"])
     both = np.column_stack([lk.history_inputs(history), _same_day(artist, found), sound])
     allowed = lk.trainable(catalogue, found.row)
-    for name, inputs in (("chart_likelihood", sound), ("likelihood_with_momentum", both)):
-        values[name] = _rolling(found, inputs, allowed, seed)
+    values["chart_likelihood"] = _rolling(found, sound, allowed, seed)
+    # Of sound, the linear part sees the two scores alone.
+    linear = (*range(len(HISTORY) + 1), both.shape[1] - 2, both.shape[1] - 1)
+    values["likelihood_with_momentum"] = _rolling(found, both, allowed, seed, linear)
     genre = tracks["genre"].astype("object").to_numpy()
     return Scored(found, values, artist, genre, (history["chart_weeks"] == 0).to_numpy())
 
@@ -87,12 +89,12 @@ def _same_day(artist: NDArray[np.object_], found: Candidates) -> Array:
     return np.log1p(keys.groupby(["artist", "day"])["artist"].transform("size").to_numpy(dtype=float))
 
 
-def _rolling(found: Candidates, inputs: Array, allowed: NDArray[np.bool_], seed: int) -> Array:
+def _rolling(found: Candidates, inputs: Array, allowed: NDArray[np.bool_], seed: int, linear: tuple[int, ...] = ()) -> Array:
     out = np.full(len(found), np.nan)
     year = lk.year_of(found.released)
     for number in np.unique(year[year >= FIRST_YEAR]):
         known = lk.training_rows(found, int(number))
-        model = lk.fit(int(number), inputs[known], found.label[known], allowed[known], seed)
+        model = lk.fit(int(number), inputs[known], found.label[known], allowed[known], seed, linear)
         rows = np.flatnonzero((year == number) & allowed & np.isfinite(inputs[:, -2:]).all(axis=1))
         if model.reason is None and len(rows):
             out[rows] = model.predict(inputs[rows])

@@ -6,6 +6,8 @@ the year began. Licences are kept: tracks whose source may not train are neither
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +35,7 @@ class Likelihood:
     n_positive: int
     reason: str | None
     forest: Any = None
-    boosted: Any = None
+    second: Any = None
     slope: float = 1.0
     offset: float = 0.0
 
@@ -41,7 +43,7 @@ class Likelihood:
         """Probabilities (n,) for inputs (n, d)."""
         if self.reason is not None:
             return np.full(len(inputs), np.nan)
-        logit = _logit(_raw(self.forest, self.boosted, inputs))
+        logit = _logit(_raw(self.forest, self.second, inputs))
         return 1.0 / (1.0 + np.exp(-(self.slope * logit + self.offset)))
 
 
@@ -71,11 +73,16 @@ def training_rows(found: Candidates, year: int) -> NDArray[np.bool_]:
     return (found.released >= begin) & (found.released < end)
 
 
-def fit(year: int, inputs: Array, label: NDArray[np.int64], allowed: NDArray[np.bool_], seed: int = 0) -> Likelihood:
+def fit(
+    year: int, inputs: Array, label: NDArray[np.int64], allowed: NDArray[np.bool_], seed: int = 0, linear: Sequence[int] = ()
+) -> Likelihood:
     """Fit on inputs (n, d) and labels (n,), those `allowed` (n,) by licence.
 
-    The mean of extremely randomised trees (Geurts, Ernst, Wehenkel 2006) and boosted trees; then a logistic calibration (Platt 1999)
+    The mean of extremely randomised trees (Geurts, Ernst, Wehenkel 2006) and a second model; then a logistic calibration (Platt 1999)
     on predictions made without the row itself, by three folds.
+
+    Args:
+        linear: columns of a logistic regression as the second model; boosted trees on all columns if empty.
     """
     kept = allowed & np.isfinite(inputs[:, -2:]).all(axis=1)
     x, y = inputs[kept], label[kept]
@@ -91,34 +98,42 @@ def fit(year: int, inputs: Array, label: NDArray[np.int64], allowed: NDArray[np.
     held = np.full(len(y), np.nan)
     for k in range(_FOLDS):
         rest = fold != k
-        held[~rest] = _raw(*_models(x[rest], y[rest], seed), x[~rest])
+        held[~rest] = _raw(*_models(x[rest], y[rest], seed, linear), x[~rest])
     slope, offset = _platt(_logit(held), y)
-    forest, boosted = _models(x, y, seed)
-    return Likelihood(year, len(y), positive, None, forest, boosted, slope, offset)
+    forest, second = _models(x, y, seed, linear)
+    return Likelihood(year, len(y), positive, None, forest, second, slope, offset)
 
 
-def _models(x: Array, y: NDArray[np.int64], seed: int) -> tuple[Any, Any]:
+def _models(x: Array, y: NDArray[np.int64], seed: int, linear: Sequence[int]) -> tuple[Any, Any]:
     import lightgbm
+    from sklearn.compose import make_column_transformer
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
     forest = make_pipeline(
         SimpleImputer(strategy="median", keep_empty_features=True),
         ExtraTreesClassifier(_TREES, min_samples_leaf=8, max_features=0.5, n_jobs=1, random_state=seed),
     ).fit(x, y)
-    settings = {
-        "objective": "binary", "learning_rate": 0.04, "num_leaves": 6, "min_data_in_leaf": 40, "feature_fraction": 0.5,
-        "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 5.0, "num_threads": 1, "seed": seed, "deterministic": True,
-        "force_row_wise": True, "verbosity": -1,
-    }  # fmt: skip
-    return forest, lightgbm.train(settings, lightgbm.Dataset(x, y), 80)
+    if linear:
+        chosen = make_column_transformer((StandardScaler(), list(linear)))
+        return forest, make_pipeline(chosen, LogisticRegression(C=0.3, max_iter=500)).fit(x, y)
+    boosted = lightgbm.LGBMClassifier(
+        n_estimators=80, learning_rate=0.04, num_leaves=6, min_child_samples=40, colsample_bytree=0.5, subsample=0.8,
+        subsample_freq=1, reg_lambda=5.0, n_jobs=1, random_state=seed, deterministic=True, force_row_wise=True, verbosity=-1,
+    )  # fmt: skip
+    return forest, boosted.fit(x, y)
 
 
-def _raw(forest: Any, boosted: Any, x: Array) -> Array:
+def _raw(forest: Any, second: Any, x: Array) -> Array:
     if not len(x):
         return np.empty(0)
-    return 0.5 * (forest.predict_proba(x)[:, 1] + np.asarray(boosted.predict(x, num_threads=1)))
+    with warnings.catch_warnings():
+        # LightGBM was given plain arrays, and is asked with plain arrays.
+        warnings.filterwarnings("ignore", message="X does not have valid feature names")
+        return 0.5 * (forest.predict_proba(x)[:, 1] + second.predict_proba(x)[:, 1])
 
 
 def _logit(p: Array) -> Array:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from soundscope.match.credits import parse_credit
+from soundscope.match.titles import parse_title
 from soundscope.trends.catalogue import Catalogue, Days
 
 # Half of an artist's chart weeks are forgotten after two years.
@@ -100,7 +101,7 @@ def song_history(catalogue: Catalogue, charts: Sequence[str] | None = None) -> H
 
 
 def artist_keys(tracks: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Keys of everybody credited for each track, first artist and all artists."""
+    """Keys of everybody credited for each track: first artist, all artists, and guests named in the title."""
     known: dict[str, tuple[str, ...]] = {}
 
     def parts(text: object) -> tuple[str, ...]:
@@ -110,7 +111,11 @@ def artist_keys(tracks: pd.DataFrame) -> list[tuple[str, ...]]:
             known[text] = parse_credit(text).parts
         return known[text]
 
-    return [tuple(dict.fromkeys(parts(a) + parts(b))) for a, b in zip(tracks["artist"], tracks["artists"], strict=True)]
+    def guests(title: object) -> tuple[str, ...]:
+        return parts(parse_title(title).featured or None) if isinstance(title, str) else ()
+
+    names = zip(tracks["artist"], tracks["artists"], tracks["title"], strict=True)
+    return [tuple(dict.fromkeys(parts(first) + parts(everybody) + guests(title))) for first, everybody, title in names]
 
 
 def _of_charts(catalogue: Catalogue, charts: Sequence[str] | None) -> tuple[pd.DataFrame, NDArray[np.intp]]:

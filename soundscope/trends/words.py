@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import duckdb
@@ -66,9 +66,7 @@ def find_track(catalogue: Catalogue, wanted: str) -> int:
     for word in wanted.casefold().split():
         fits &= names.str.contains(word, regex=False).to_numpy()
     rows = np.flatnonzero(fits)
-    songs = (
-        pd.Series(rows).groupby(song_keys(tracks["title"].iloc[rows], tracks["artist"].iloc[rows])).first() if len(rows) else []  # type: ignore[var-annotated]
-    )
+    songs = set(song_keys(tracks["title"].iloc[rows], tracks["artist"].iloc[rows]))
     if len(songs) == 1:
         # Of several editions the one whose sound is known.
         return int(rows[np.argmax(catalogue.is_scorable[rows])])
@@ -113,7 +111,7 @@ def explain(aligner: Aligner, row: int, chart: str) -> Alignment | None:
         popularity_source=None if pd.isna(seen["source"]) else str(seen["source"]),
         popularity_gap=_known(fit - seen["percentile"]),
         features=sorted(features, key=lambda f: -abs(f["contribution"])),
-        nearest=al.nearest(c, profile, row).to_dict("records"),  # type: ignore[arg-type]
+        nearest=[{str(k): v for k, v in near.items()} for near in al.nearest(c, profile, row).to_dict("records")],  # type: ignore[arg-type]
         temporal=temporal(c, row, chart, as_of),
     )
 
@@ -242,8 +240,8 @@ def plot(trend: pd.DataFrame, width: int = 72) -> str:
     """A line of blocks over time, dots where coverage is low, with both ends of the scale; and the newest value in words."""
     edges = np.linspace(0, len(trend), min(width, len(trend)) + 1).astype(int)
     mean, low = trend["mean"].to_numpy(dtype=float), trend["is_low_coverage"].to_numpy(dtype=bool)
-    values = np.array([mean[a:b].mean() for a, b in itertools.pairwise(edges)])
-    doubtful = [low[a:b].mean() > 0.5 for a, b in itertools.pairwise(edges)]
+    values = np.array([mean[a:b].mean() for a, b in pairwise(edges)])
+    doubtful = [low[a:b].mean() > 0.5 for a, b in pairwise(edges)]
     span = values.max() - values.min()
     level = np.zeros(len(values), dtype=int) if span == 0 else ((values - values.min()) / span * 7.999).astype(int)
     line = "".join("·" if d else _BLOCKS[v] for d, v in zip(doubtful, level, strict=True))
