@@ -8,9 +8,6 @@ the next run), with the real models and the real matching; nothing of the data i
 
 from __future__ import annotations
 
-import argparse
-import tempfile
-import time
 from pathlib import Path
 
 import duckdb
@@ -18,7 +15,7 @@ import pandas as pd
 
 from soundscope.ingest.typed import create_raw
 from soundscope.match import group_recordings, match_keys
-from soundscope.settings import PROJECT, Settings
+from soundscope.settings import Settings
 from soundscope.warehouse.build import run_build
 from soundscope.warehouse.connect import open_writer
 from soundscope.warehouse.lock import writer_lock
