@@ -19,21 +19,24 @@ from soundscope.warehouse.build import ModelPlan, ModelResult, plan
 
 STAGING = ("staging",)
 SCORES = ("ml",)
+# Tables of what is computed from a build, by the flows `align` and `score`; they build these themselves.
+RESULTS = ("ml", "tag:alignment")
 # A task of a model waits in a thread of its own until dbt is done with it, so there are more threads than models.
 _TASKS_AT_ONCE = 100
 
 
 @flow(name="build", flow_run_name="build the tables", task_runner=threads(_TASKS_AT_ONCE), log_prints=True)
-def build(full: bool = False) -> dict[str, int]:
+def build(full: bool = False, results: bool = True) -> dict[str, int]:
     """Build staging, match chart entries to tracks, build core, marts and ml in the private warehouse, with every test.
 
     Args:
         full: rebuild tables that are otherwise brought forward week by week.
+        results: build the tables of alignment and scores too, from what was computed before.
     """
     with active_run("build") as run:
         staged = build_models(run, select=STAGING, full=full)
         matched = _match(run, staged)
-        built = build_models(run, exclude=STAGING, full=full, after=[matched])
+        built = build_models(run, exclude=STAGING if results else STAGING + RESULTS, full=full, after=[matched])
         rows = {future.result().name: future.result().rows or 0 for future in [*staged, *built]}
         run.facts.setdefault("message", f"built {len(rows)} tables")
         return rows

@@ -1,10 +1,11 @@
-"""The whole run, top to bottom: ingest, build, train if due, score, publish once. Nothing new ends it early."""
+"""The whole run, top to bottom: ingest, build, align, train if due, score, publish once. Nothing new ends it early."""
 
 from __future__ import annotations
 
 from prefect import flow
 
 from flows.active import active_run, say
+from flows.align import align
 from flows.build import build
 from flows.dashboard import report, row_counts
 from flows.ingest import ingest
@@ -24,7 +25,7 @@ def _name() -> str:
 
 @flow(name="pipeline", flow_run_name=_name, log_prints=True)
 def pipeline(retrain: bool = False, rebuild: bool = False, force: bool = False) -> str:
-    """Everything once: fetch what is new, build, train if due, score, check, publish one release.
+    """Everything once: fetch what is new, build, align, train if due, score, check, publish one release.
 
     Args:
         retrain: train now even if the champion is young.
@@ -43,7 +44,8 @@ def pipeline(retrain: bool = False, rebuild: bool = False, force: bool = False) 
         before = _rows(run)
         steps.begin_release(run)
         if news.is_new or rebuild:
-            build(full=rebuild)
+            build(full=rebuild, results=False)
+            align()
         if due or steps.training_due(run):
             say(f"training, because {due or steps.training_due(run)}")
             train()

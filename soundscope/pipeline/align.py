@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import duckdb
@@ -14,8 +15,6 @@ from soundscope.pipeline.land import land_frames
 from soundscope.pipeline.loading import load_step
 from soundscope.pipeline.run import Run
 
-# Landing kinds of this module: results that trigger no build of their own.
-ALIGN_KINDS = ("align", "backtest")
 # The models to build after landing.
 ALIGN_MODELS = ("alignment_newest", "popularity_alignment", "alignment_contributions", "alignment_backtest")
 
@@ -63,6 +62,16 @@ def align_step(run: Run, tell: Callable[[str], None] | None = None) -> int:
         load_step(run)
     run.facts["aligned"] = landed
     return landed
+
+
+def backtest_due(run: Run) -> str | None:
+    """Why the scores should be tested now, or None. Figures over decades hardly move in a week, so they age like a model does."""
+    with run.writer() as con:
+        newest = con.execute("select max(tested_at) from raw.alignment_backtest").fetchone()
+    if newest is None or newest[0] is None:
+        return "it was never done"
+    days = run.settings.train.every_days
+    return f"the figures are older than {days:g} days" if utcnow() - newest[0] > timedelta(days=days) else None
 
 
 def backtest_step(run: Run, chart: str | None = None, tell: Callable[[str], None] | None = None, *, force: bool = False) -> int:

@@ -33,7 +33,8 @@ from soundscope.warehouse.publish import new_release_id, publish
 from soundscope.warehouse.releases import SCHEMA_VERSION, Release, current_release_id, prune
 
 log = logging.getLogger(__name__)
-SCORE_KINDS = ("train", "score")
+# Landing kinds that are made from a build: results, which trigger no build of their own.
+RESULT_KINDS = ("train", "score", "align", "backtest", "match")
 
 
 # --- ingest -----------------------------------------------------------------------------------------------------------
@@ -75,11 +76,11 @@ class News:
 
 
 def news_step(run: Run) -> News:
-    """Compare what would be built with what the current release was built from. Scores do not count: they trigger nothing."""
+    """Compare what would be built with what the current release was built from. Results do not count: they trigger nothing."""
     with run.writer() as con:
         create_raw(con)
         loaded = con.execute("select landing_file from raw.loaded_files order by 1").fetchall()
-    files = [row[0] for row in loaded if not row[0].startswith(tuple(f"{PROVIDER}/{kind}/" for kind in (*SCORE_KINDS, "match")))]
+    files = [row[0] for row in loaded if not row[0].startswith(tuple(f"{PROVIDER}/{kind}/" for kind in RESULT_KINDS))]
     digest = hashlib.sha256()
     for part in (*files, project_hash(), str(SCHEMA_VERSION), repr(sorted(provider_rows(run.settings)))):
         digest.update(part.encode() + b"\n")
@@ -115,7 +116,9 @@ def provider_rows(settings: Settings) -> list[tuple[str, str, bool, int, str, in
         said = settings.provider(name).train_ok
         train_ok = said if said is not None else (True if sandbox else entry.source.train_ok)
         licence = "synthetic" if sandbox else entry.source.licence
-        rows.append((name, licence, train_ok, order.get(name, 99), "0..100", 30 if name == "spotify" and not sandbox else None))
+        scale, ttl = entry.source.popularity_scale, entry.source.ttl
+        days = ttl.days if ttl and not sandbox else None
+        rows.append((name, licence, train_ok, order.get(name, 99), scale, days))
     for name, (licence, train_ok) in licences(settings.paths.landing).items():
         rows.append((name, licence, train_ok, order.get("import", 99), "0..100", None))
     return rows

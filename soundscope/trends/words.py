@@ -111,7 +111,7 @@ def explain(aligner: Aligner, row: int, chart: str) -> Alignment | None:
         popularity_source=None if pd.isna(seen["source"]) else str(seen["source"]),
         popularity_gap=_known(fit - seen["percentile"]),
         features=sorted(features, key=lambda f: -abs(f["contribution"])),
-        nearest=[{str(k): v for k, v in near.items()} for near in al.nearest(c, profile, row).to_dict("records")],  # type: ignore[arg-type]
+        nearest=[{str(k): v for k, v in near.items()} for near in al.nearest(c, profile, row).to_dict("records")],
         temporal=temporal(c, row, chart, as_of),
     )
 

@@ -82,3 +82,4 @@ left join matches
         positioned.title = matches.title
         and positioned.artist = matches.artist
         and positioned.run_no = matches.run_no
+        and not coalesce(positioned.is_album, false)

@@ -1,7 +1,9 @@
 {{ config(materialized='table') }}
 
+-- Charts of albums name no track.
 with entries as (
     select * from {{ ref('stg_chart_entries') }}
+    where not is_album
 ),
 
 runs as (

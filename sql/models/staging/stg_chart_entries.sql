@@ -19,7 +19,9 @@ versions as (
 ),
 
 chosen as (
-    select versions.*
+    select
+        versions.*,
+        settings.is_album
     from versions
     inner join settings on versions.chart = settings.chart
     qualify
@@ -35,6 +37,7 @@ chosen as (
 version_rows as (
     select
         entries.*,
+        chosen.is_album,
         -- A file may hold the week twice, or in pages: what came since its top rank last came is one answer.
         max(case when entries.rank = chosen.top_rank then entries.fetched_at end) over (
             partition by entries.chart, entries.chart_date
@@ -50,7 +53,7 @@ version_rows as (
 
 select
     chart, chart_date, rank, title, artist, reported_last_week, reported_peak, reported_weeks,
-    spotify_id, source_id, provider, fetched_at, landing_file
+    spotify_id, source_id, is_album, provider, fetched_at, landing_file
 from version_rows
 where answered_from is null or fetched_at >= answered_from
 qualify

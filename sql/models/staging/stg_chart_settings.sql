@@ -13,7 +13,8 @@ select
     patterns.max_step_days,
     patterns.trend_step_days,
     patterns.size,
-    patterns.preferred_provider
+    patterns.preferred_provider,
+    patterns.is_album
 from entries
 inner join patterns on entries.chart like patterns.chart_pattern
 qualify
