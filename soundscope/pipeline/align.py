@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
@@ -56,7 +57,7 @@ def align_step(run: Run, tell: Callable[[str], None] | None = None) -> int:
                     )
             yield table, frame
 
-    with run.writer() as con:
+    with run.writer() as con, _one_thread():
         land_frames(run.settings, run.ledger, run.run_id, "align", frames(con))
     if landed:
         load_step(run)
@@ -106,11 +107,18 @@ def backtest_step(run: Run, chart: str | None = None, tell: Callable[[str], None
             elif tell:
                 tell(f"{name}: too few released songs that charted and did not; nothing to test")
 
-    with run.writer() as con:
+    with run.writer() as con, _one_thread():
         land_frames(run.settings, run.ledger, run.run_id, "backtest", frames(con, read_catalogue(con)))
     if tested:
         load_step(run)
     return tested
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """No threads for matrix products: those of kernels are so small that on a busy machine waiting for a second core costs tenfold."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 def _catalogue_hash(catalogue: Any, version: str) -> str:

@@ -72,14 +72,17 @@ class Density:
 
     def gradient(self, x: Array, leave_out: NDArray[np.intp] | None = None) -> Array:
         """Gradient (n, d) of the log density at x (n, d); `leave_out` (n,) names a component to ignore, -1 for none."""
-        values = log_kernels(x, self.centres, self.inverse_variance) + self.log_weight
+        single = [a.astype(np.float32) for a in (x, self.centres, self.inverse_variance, self.log_weight)]
+        values = log_kernels(*single[:3])
+        values += single[3]
         if leave_out is not None:
             rows = np.flatnonzero(leave_out >= 0)
             values[rows, leave_out[rows]] = -np.inf
-        log_sum = values.max(axis=1, keepdims=True)
-        share = np.exp(values - log_sum)
+        values -= values.max(axis=1, keepdims=True)
+        share = np.exp(values, out=values)
         share /= share.sum(axis=1, keepdims=True)
-        return share @ (self.centres * self.inverse_variance) - x * (share @ self.inverse_variance)
+        pull = (self.centres * self.inverse_variance).astype(np.float32)
+        return (share @ pull - single[0] * (share @ single[2])).astype(np.float64)
 
 
 def kernel_density(points: Array, weights: Array, bandwidth: float) -> Density:
