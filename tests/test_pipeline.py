@@ -39,6 +39,10 @@ CONTRACT = {
     "marts.era_profile": "era, feature, mean, std, n",
     "marts.chart_trends": "chart, chart_date, feature, window_weeks, mean, std, n_tracks, coverage, change_1y",
     "marts.genre_share": "chart, chart_date, genre, share, n_entries",
+    "marts.popularity_alignment": "track_id, chart, as_of, alignment, alignment_in_genre, distance, chart_likelihood, artist_momentum, popularity, "
+    "popularity_gap, n_reference, confidence",
+    "marts.alignment_contributions": "track_id, chart, as_of, feature, z, contribution",
+    "marts.alignment_backtest": "quarter, score, auc, lift_10, n, n_positive, ci_low, ci_high",
     "ml.model_runs": "model_id, trained_at, target, algorithm, is_champion, verdict, reason, release_id, n_train, n_classes, provider_mix, artefact_sha256",
     "ml.model_metrics": "model_id, split, metric, class, value, ci_low, ci_high",
     "ml.confusion": "model_id, split, true_genre, predicted_genre, n",
@@ -198,7 +202,7 @@ def test_the_run_can_be_seen_in_the_dashboard_afterwards(home: Home) -> None:
     seen = json.loads(done.stdout.splitlines()[-1])
     assert set(seen["runs"].values()) == {"Completed"}
     assert any(name.startswith("pipeline 20") for name in seen["runs"])
-    assert {"ingest everything new", "build the tables", "train the genre classifier", "score tracks"} <= set(seen["runs"])
+    assert {"ingest everything new", "build the tables", "align tracks with the charts", "train the genre classifier", "score tracks"} <= set(seen["runs"])
     assert "sql core.chart_entries" in seen["tasks"]
     assert "match chart entries to tracks" in seen["tasks"]
     assert not [name for name in seen["tasks"] if "not_null" in name or "unique" in name], (
