@@ -55,6 +55,7 @@ class World:
         self._weekly, self._blocks = blocks.weekly_releases(base.songs), 0
         self.hot_100 = ch.Chart(seed, "hot_100", 100, fade=0.055)
         self.top_albums = ch.Chart(seed, "top_albums", 200, fade=0.030)
+        self._may_chart: set[int] = set()
         self._add_to_charts(0, 0)
         self._pinned: dt.date | None = None
         self._reached: dt.date | None = None
@@ -118,6 +119,7 @@ class World:
         item = np.concatenate([recent[keep], older, festive])
         entry = np.concatenate([entry[keep], np.full(len(older) + len(festive), -400)])
         strength = np.concatenate([s.hit[recent[keep]], 0.5 * s.hit[older], 1.0 + 0.3 * normal(self.seed, "xmas", festive)])
+        self._may_chart.update(item.tolist())
         self.hot_100.add(ch.Pool(item, entry, strength, s.holiday[item]))
 
         a = self.albums
@@ -234,8 +236,8 @@ class World:
         return np.asarray(row)
 
     def is_silent(self, song: int) -> bool:
-        """Whether a recording has nothing to analyse."""
-        return self.draw("sound.silence", song) < 0.004
+        """Whether a recording has nothing to analyse; none that may chart has."""
+        return song not in self._may_chart and self.draw("sound.silence", song) < 0.006
 
     def has_analysis(self, track: int) -> bool:
         """Whether Spotify's audio features know the track (about 97 % do)."""
