@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from soundscope import __version__, errors
+from soundscope.cli_app import register as register_app
 from soundscope.cli_match import match_app
 from soundscope.cli_trends import register as register_trends
 from soundscope.errors import BadInput
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(match_app, name="match")
 register_trends(app)
+register_app(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Tier = Annotated[

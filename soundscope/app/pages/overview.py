@@ -1,0 +1,180 @@
+"""What charts now, what moved, and how fresh everything is."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from soundscope.app import frame, look, text
+from soundscope.app.source import Source, plain
+
+_NOW = """
+select e.rank, case when e.previous_rank is not null then e.previous_rank - e.rank end as move, e.title, e.artist, f.genre,
+    e.weeks_on_chart, e.peak_rank, e.previous_rank, e.track_id
+from core.chart_entries e left join marts.track_features f on f.track_id = e.track_id
+where e.chart = ? and e.chart_date = ? order by e.rank
+"""
+_CHANGES = """
+select feature, mean, std, change_1y, is_change_1y_beyond_noise, is_low_coverage, coverage, n_tracks
+from marts.chart_trends where chart = ? and window_weeks = 12 and chart_date = ? and change_1y is not null and std > 0
+"""
+
+
+def show(source: Source) -> None:
+    """Draw the page."""
+    frame.heading(source, "What is charting now", "The newest chart, who moved, and how its sound differs from a year ago.")
+    charts = frame.charts_of(source)
+    if not charts:
+        frame.nothing(
+            "This release holds no chart yet. `soundscope run` fetches one, or import your own with `soundscope import`."
+        )
+        _fresh(source)
+        return
+    chart = frame.pick_chart(source, charts)
+    newest = source.one("select max(chart_date) as day from core.chart_dates where chart = ?", [chart])
+    day = newest["day"] if newest else None
+    now = source.ask(_NOW, [chart, day])
+    _figures(source, chart, day, now)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.subheader(f"{text.chart_name(chart)}, {day:%d %B %Y}", anchor=False)
+        shown = now.assign(move=[_move(row) for row in now.itertuples()])
+        columns = {
+            "rank": "Rank",
+            "move": "Move",
+            "title": "Title",
+            "artist": "Artist",
+            "genre": "Genre",
+            "weeks_on_chart": "Weeks",
+        }
+        frame.table(
+            shown, source, "core.chart_entries", columns, "The newest chart, one row per rank", opens=True, key="chart_now"
+        )
+    with right:
+        _sound(source, chart, day)
+        _movers(now)
+    _fresh(source)
+
+
+def _figures(source: Source, chart: str, day: pd.Timestamp, now: pd.DataFrame) -> None:
+    turnover = source.one("select * from marts.chart_turnover where chart = ? and chart_date = ?", [chart, day]) or {}
+    totals = source.one("select count(*) as tracks, count(feature_provider) as known from marts.track_features") or {
+        "tracks": 0,
+        "known": 0,
+    }
+    top = now.iloc[0] if len(now) else None
+    cells = st.columns(4)
+    cells[0].metric(
+        "Number one",
+        _short(top["title"]) if top is not None else "–",
+        help=text.song(top["title"], top["artist"]) if top is not None else None,
+    )
+    new = turnover.get("n_new")
+    cells[1].metric(
+        "New this week", "–" if new is None else f"{new:,.0f}", help=text.escape(source.about("marts.chart_turnover.n_new"))
+    )
+    linked = now["track_id"].notna().mean() if len(now) else 0.0
+    cells[2].metric("Entries linked to a track", f"{linked:.0%}", help=text.escape(source.about("core.chart_entries.track_id")))
+    cells[3].metric("Tracks with known sound", f"{totals['known']:,}", help=f"Of {totals['tracks']:,} tracks in this release.")
+
+
+def _short(title: object) -> str:
+    words = title if isinstance(title, str) else "–"
+    return text.escape(words if len(words) <= 22 else words[:21] + "…")
+
+
+def _move(row: object) -> str:
+    move, weeks = plain(row.move), plain(row.weeks_on_chart)  # type: ignore[attr-defined]
+    if move is None:
+        return "new" if weeks == 1 else "back" if weeks else ""
+    return "=" if move == 0 else f"{'▲' if move > 0 else '▼'} {abs(int(move))}"
+
+
+def _movers(now: pd.DataFrame) -> None:
+    known = now[now["move"].notna()]
+    if known.empty:
+        return
+    st.subheader("Who moved", anchor=False)
+    lines = []
+    for word, part in (("Up", known.nlargest(3, "move")), ("Down", known.nsmallest(3, "move"))):
+        for row in part[part["move"] != 0].itertuples():
+            lines.append(f"- {word} {abs(int(row.move))} to {row.rank}: {text.song(row.title, row.artist)}")
+    for row in now[(now["weeks_on_chart"] == 1) & now["previous_rank"].isna()].head(3).itertuples():
+        lines.append(f"- New at {row.rank}: {text.song(row.title, row.artist)}")
+    st.markdown("\n".join(lines))
+
+
+def _sound(source: Source, chart: str, day: pd.Timestamp) -> None:
+    st.subheader("Its sound, against a year ago", anchor=False)
+    rows = source.ask(_CHANGES, [chart, day])
+    rows = rows[rows["feature"].isin(text.FEATURES)]
+    if rows.empty:
+        frame.nothing(
+            "A year of this chart with known sound is needed to compare it with a year ago; this release does not have it."
+        )
+        return
+    clear = rows[rows["is_change_1y_beyond_noise"].astype(bool) & ~rows["is_low_coverage"].astype(bool)]
+    if clear.empty:
+        said = "Over the last twelve weeks no feature differs from a year ago by more than chance would explain."
+    else:
+        parts = [
+            f"**{text.FEATURES[r.feature].more if r.change_1y > 0 else text.FEATURES[r.feature].less}** ({text.figure(r.feature, r.change_1y, signed=True)})"
+            for r in clear.assign(size=(clear["change_1y"] / clear["std"]).abs())
+            .sort_values("size", ascending=False)
+            .itertuples()
+        ]
+        said = "The songs of the last twelve weeks are " + ", ".join(parts[:4]) + " than a year ago."
+    st.markdown(said)
+    drawn = rows.assign(
+        size=rows["change_1y"] / rows["std"],
+        label=[text.feature_name(f) for f in rows["feature"]],
+        words=[text.figure(r.feature, r.change_1y, signed=True) for r in rows.itertuples()],
+        sure=(rows["is_change_1y_beyond_noise"].astype(bool) & ~rows["is_low_coverage"].astype(bool)),
+    )
+    y = alt.Y("label:N", title=None, sort=alt.EncodingSortField("size", order="descending"))
+    base = alt.Chart(drawn).encode(y, opacity=alt.condition("datum.sure", alt.value(1), alt.value(look.FAINT)))
+    bars = base.mark_bar(height=11).encode(
+        alt.X("size:Q", title="change, in the spread between songs (faint: within chance)"),
+        color=alt.condition("datum.size > 0", alt.value(look.BLUE), alt.value(look.ORANGE)),
+        tooltip=[
+            alt.Tooltip("label", title="feature"),
+            alt.Tooltip("words", title="change"),
+            alt.Tooltip("coverage:Q", title="coverage", format=".0%"),
+        ],
+    )
+    look.draw(
+        bars,
+        f"Change of each feature of {text.chart_name(chart)} against a year ago. {said}".replace("*", ""),
+        height=26 * len(drawn) + 40,
+    )
+
+
+def _fresh(source: Source) -> None:
+    st.subheader("Where it comes from, and how fresh it is", anchor=False)
+    given = source.ask(
+        "select feature_provider as provider, count(*) as n from marts.track_features where feature_provider is not null group by all order by n desc"
+    )
+    if len(given):
+        st.markdown(
+            "Sound comes from " + ", ".join(f"{text.escape(r.provider)} ({r.n:,} tracks)" for r in given.itertuples()) + "."
+        )
+    rows = source.ask("select * from ops.freshness order by kind <> 'chart', subject, kind")
+    if rows.empty:
+        frame.nothing("Nothing has been fetched yet.")
+        return
+    stale = rows[rows["is_stale"].fillna(False).astype(bool)]
+    if len(stale):
+        st.warning(
+            "Not brought up to date for two weeks: " + ", ".join(text.escape(s) for s in stale["subject"]) + ".",
+            icon=":material/schedule:",
+        )
+    columns = {
+        "subject": "Source",
+        "kind": "What",
+        "newest_date": "Newest chart",
+        "fetched_at": "Last fetched (UTC)",
+        "age_days": "Age in days",
+        "n_waiting": "Waiting",
+    }
+    frame.table(rows, source, "ops.freshness", columns, "How new each source is", key="freshness")

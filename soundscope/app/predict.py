@@ -1,0 +1,109 @@
+"""What the genre model says of sounds that nobody has scored yet, and why; the model is the release's champion, loaded once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from soundscope.app.source import Source, settings
+from soundscope.genre import features, registry
+from soundscope.genre.context import add_context, read_catalogue
+from soundscope.genre.data import TRACKS_SQL
+from soundscope.genre.explain import BASE, contributions
+from soundscope.genre.registry import Stored
+from soundscope.genre.score import top
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The likeliest labels (track_id, genre, probability, rank) and, for the first row, contributions to its label."""
+
+    labels: pd.DataFrame
+    why: pd.DataFrame
+
+
+def champion(source: Source) -> dict[str, Any] | None:
+    """The row of `ml.model_runs` of the model that scores, or None."""
+    if not source.has("ml.model_runs"):
+        return None
+    return source.one(
+        "select * from ml.model_runs where is_champion order by (target = ?) desc, trained_at desc, model_id limit 1",
+        [source.settings.train.target],
+    )
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the model…")
+def model(model_id: str, sha256: str | None) -> Stored:
+    """The stored model.
+
+    Raises:
+        SoundScopeError: its file is missing, damaged or changed.
+    """
+    return registry.load(settings().paths.models, model_id, sha256)
+
+
+def predict(source: Source, rows: pd.DataFrame, *, explain: bool = False) -> Prediction | None:
+    """Predict rows with any of the columns of `features.COLUMNS` and an id in track_id; None without a champion.
+
+    What other tracks of an artist sound like is taken from the release, for the artists that are named.
+
+    Raises:
+        SoundScopeError: the model cannot be loaded, or has no additive explanation (with `explain`).
+    """
+    chosen = champion(source)
+    if chosen is None:
+        return None
+    stored = model(str(chosen["model_id"]), chosen["artefact_sha256"])
+    frame = _inputs(source, rows)
+    names = stored.model.classes_.astype(str)
+    proba = stored.model.predict_proba(frame)
+    labels = top(frame["track_id"], proba, names)
+    return Prediction(labels, why(stored, frame.iloc[:1], int(proba[0].argmax())) if explain else pd.DataFrame())
+
+
+def predict_track(source: Source, track_id: str) -> pd.DataFrame | None:
+    """Contributions to the likeliest label of a track of the release: feature, value, contribution; None where it may not be scored.
+
+    Raises:
+        SoundScopeError: the model cannot be loaded, or has no additive explanation.
+    """
+    chosen = champion(source)
+    rows = source.ask(f"select * from ({TRACKS_SQL}) tracks where train_ok and track_id = ?", [track_id])
+    if chosen is None or rows.empty:
+        return None
+    stored = model(str(chosen["model_id"]), chosen["artefact_sha256"])
+    frame = _inputs(source, rows)
+    return why(stored, frame, int(stored.model.predict_proba(frame)[0].argmax()))
+
+
+def why(stored: Stored, frame: pd.DataFrame, label: int) -> pd.DataFrame:
+    """Contributions to one label of a single row: feature, value, contribution, strongest first."""
+    parts, values = contributions(stored.model, frame)
+    found = pd.DataFrame({"feature": list(parts), "contribution": [float(part[0, label]) for part in parts.values()]})
+    found["value"] = [float(values[name][0]) if name in values else np.nan for name in found["feature"]]
+    found = found[found["feature"] != BASE]
+    return found.sort_values("contribution", key=np.abs, ascending=False, ignore_index=True)
+
+
+def _inputs(source: Source, rows: pd.DataFrame) -> pd.DataFrame:
+    frame = rows.reset_index(drop=True).copy()
+    for name in features.COLUMNS:
+        if name not in frame:
+            frame[name] = None if name in features.TEXT or name == "release_date" else np.nan
+    if "recording_id" not in frame:
+        frame["recording_id"] = frame["track_id"]
+    named = sorted(set(features.text(frame, "artist").str.strip().str.casefold()) - {""})
+    if not named:
+        return add_context(frame)
+    cursor = source.cursor()
+    try:
+        cursor.register("named_artists", pd.DataFrame({"name": named}))
+        sql = f"select * from ({TRACKS_SQL}) known where lower(trim(artist)) in (select name from named_artists)"
+        held = read_catalogue(cursor, sql)
+    finally:
+        cursor.close()
+    return add_context(frame, held)

@@ -1,0 +1,118 @@
+"""Reasons in words and bars, shared by the pages: how a sound fits a chart, and what speaks for or against something."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from soundscope.app import look, text
+from soundscope.app.source import Source, plain
+
+_SHOWN = 10
+
+
+def fit_in_words(source: Source, chart: str, row: dict[str, Any], parts: pd.DataFrame) -> None:
+    """Alignment in sentences.
+
+    Args:
+        source: for the back-test, if there is one.
+        chart: which chart.
+        row: alignment, and where known alignment_in_genre, confidence, n_reference, coverage, popularity_gap, chart_likelihood,
+            likelihood_reason, artist_momentum, as_of.
+        parts: feature, z, contribution.
+    """
+    fit = row.get("alignment")
+    if fit is None:
+        st.markdown("There are too few tracks to rank it among.")
+        return
+    st.metric(
+        f"Fit with {text.chart_name(chart)}" + (f" as of {row['as_of']:%d %B %Y}" if row.get("as_of") is not None else ""),
+        f"{fit:.0f} of 100",
+    )
+    genre = row.get("alignment_in_genre")
+    sentences = [
+        f"Its sound is closer to what charts now than that of **{fit:.0f} %** of all tracks"
+        + (f", and of {genre:.0f} % of its genre." if genre is not None else ".")
+    ]
+    for word, sign in (("For it", 1), ("Against it", -1)):
+        told = [_reason(r) for r in parts.itertuples() if sign * r.contribution > 0.02][:3]
+        if told:
+            sentences.append(f"{word}: {'; '.join(told)}.")
+    gap = row.get("popularity_gap")
+    if gap is not None and abs(gap) >= 25:
+        sentences.append(
+            "It fits far better than it is known: **a sleeper**."
+            if gap > 0
+            else "It is far better known than it fits: **a hit that defies the trend**."
+        )
+    chance = row.get("chart_likelihood")
+    if chance is not None:
+        sentences.append(f"Of songs that sound like this, **{chance:.1%}** charted within three months of their release.")
+    elif row.get("likelihood_reason"):
+        sentences.append(f"How likely such a song charts is not known: {text.escape(row['likelihood_reason'])}.")
+    if row.get("artist_momentum") is not None:
+        sentences.append(f"The artist's fame counts apart: momentum {row['artist_momentum']:.1f}.")
+    st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
+    st.caption(_worth(source, chart, row))
+
+
+def _worth(source: Source, chart: str, row: dict[str, Any]) -> str:
+    sure = row.get("confidence") or 0.0
+    word = "high" if sure >= 0.7 else "fair" if sure >= 0.4 else "weak"
+    known = f", {row['n_reference']} charting songs known" if row.get("n_reference") else ""
+    said = f"Confidence {word} ({sure:.2f}{known}). "
+    tested = (
+        source.one(
+            "select auc from marts.alignment_backtest where chart = ? and score = 'alignment' and quarter = 'all' and segment = 'all'",
+            [chart],
+        )
+        if source.has("marts.alignment_backtest")
+        else None
+    )
+    if tested and tested["auc"] is not None:
+        said += f"In the back-test the fit told later hits from other songs with an AUC of {tested['auc']:.2f} (0.5 is chance). "
+    return said + "It says better what does not sound like the charts than which song will be a hit."
+
+
+def _reason(part: Any) -> str:
+    name, z = part.feature, plain(part.z)
+    known = text.FEATURES.get(name)
+    if z is None or known is None:
+        return f"{text.feature_name(name)} unknown"
+    return (
+        f"{known.label.lower()} as in the charts" if abs(z) < 0.35 else f"{known.more if z > 0 else known.less} than the charts"
+    )
+
+
+def show_contributions(parts: pd.DataFrame, alternative: str, axis: str) -> None:
+    """Bars of contributions: blue to the right speak for it, orange-red to the left against it."""
+    if parts.empty:
+        return
+    most = parts.reindex(parts["contribution"].abs().sort_values(ascending=False).index).head(_SHOWN)
+    drawn = pd.DataFrame(
+        {
+            "label": [text.feature_name(f) for f in most["feature"]],
+            "contribution": most["contribution"].to_numpy(dtype=float),
+            "side": ["for" if c > 0 else "against" for c in most["contribution"]],
+            "words": [
+                (
+                    text.figure(r.feature, plain(r.value))
+                    if hasattr(r, "value") and plain(r.value) is not None
+                    else f"{plain(r.z):+.1f} sd"
+                    if hasattr(r, "z") and plain(r.z) is not None
+                    else ""
+                )
+                for r in most.itertuples()
+            ],
+        }
+    )
+    bars = alt.Chart(drawn).mark_bar(height=13).encode(
+        alt.Y("label:N", sort=None, title=None), alt.X("contribution:Q", title=axis),
+        alt.Color("side:N", legend=None, scale=alt.Scale(domain=["for", "against"], range=[look.FOR, look.AGAINST])),
+        tooltip=["label", alt.Tooltip("contribution:Q", format="+.2f"), alt.Tooltip("words", title="its value")],
+    )  # fmt: skip
+    told = ", ".join(f"{r.label} {r.contribution:+.2f}" for r in drawn.head(5).itertuples())
+    look.draw(bars, f"{alternative}: {told}", height=24 * len(drawn) + 50)
