@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,11 @@ from flows.children import Child, answers, free_port
 from flows.environment import LOOPBACK, child_environment, credentials_file
 from flows.locks import FileLock, is_held
 from flows.server import Server, say, start
+from soundscope.app.serve import command as app_command
 from soundscope.errors import Busy, SoundScopeError
 from soundscope.settings import PROJECT, Settings, load_settings
 
 READY_DEADLINE_S = 120.0
-_APP = PROJECT / "soundscope" / "app" / "main.py"
 _UNNEEDED_SECRETS = ("PREFECT_", "SPOTIPY_")
 
 
@@ -94,9 +95,9 @@ def _start_children(
     started.callback(ready.unlink, missing_ok=True)
     command = [sys.executable, "-m", "flows.schedules", str(deployments), str(ready), *(["--alone"] if server.alone else [])]
     launch("the schedules", command, "schedules.log", 40, secrets=True).wait_until(ready.exists, READY_DEADLINE_S)
-    if with_app and _APP.exists():
+    if with_app and find_spec("streamlit"):
         app_port = free_port(settings.server.app_port, "the app")
-        launch("the app", _streamlit(app_port), "app.log", 10).wait_until(lambda: answers(app_port), READY_DEADLINE_S)
+        launch("the app", app_command(app_port), "app.log", 10).wait_until(lambda: answers(app_port), READY_DEADLINE_S)
         app_address = f"http://{LOOPBACK}:{app_port}"
     state = {
         "dashboard": server.address,
@@ -113,18 +114,6 @@ def _sandbox(settings: Settings, port: int) -> list[str]:
     said = settings.sandbox
     options = {"port": port, "tier": said.tier, "seed": said.seed, "tracks": said.tracks, "time-scale": said.time_scale}
     return [sys.executable, "-m", "soundscope.cli", "sandbox", *(f"--{name}={value}" for name, value in options.items())]
-
-
-def _streamlit(port: int) -> list[str]:
-    options = {
-        "server.address": LOOPBACK,
-        "server.port": str(port),
-        "server.headless": "true",
-        "server.fileWatcherType": "none",
-        "browser.gatherUsageStats": "false",
-        "browser.serverAddress": LOOPBACK,
-    }
-    return [sys.executable, "-m", "streamlit", "run", str(_APP), *(f"--{name}={value}" for name, value in options.items())]
 
 
 def _watch(settings: Settings, children: list[Child]) -> None:

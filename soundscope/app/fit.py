@@ -155,4 +155,9 @@ def _narrow(cursor: duckdb.DuckDBPyConnection, aside: str, chart: str, as_of: An
         f"where track_id in (select track_id from {aside}.marts.track_features)"
     )
     cursor.execute(f"create table {aside}.core.chart_dates as select * from release.core.chart_dates where chart = ?", [chart])
+    cursor.execute(
+        f"create table {aside}.core.audio_features as select * from release.core.audio_features "
+        f"where track_id in (select track_id from {aside}.core.tracks)"
+    )
+    # What a profile does not look at stays empty.
     cursor.execute(f"create table {aside}.core.popularity_history as select * from release.core.popularity_history limit 0")

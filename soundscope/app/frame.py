@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
@@ -98,8 +98,6 @@ def nothing(sentence: str) -> None:
 
 def pick_chart(source: Source, charts: Sequence[str]) -> str:
     """The chart a page is about, kept in the address."""
-    if len(charts) == 1:
-        return charts[0]
     return str(
         st.selectbox(
             "Chart",
@@ -127,6 +125,7 @@ def table(
     *,
     opens: bool = False,
     key: str = "table",
+    height: int | Literal["auto"] = "auto",
 ) -> None:
     """A table with a line of help per column.
 
@@ -137,11 +136,12 @@ def table(
         alternative: what it lists, for those who cannot see it.
         opens: whether selecting a row opens the track.
         key: name of the element.
+        height: in pixels; by the rows if left out, at most ten of them.
     """
     config = {name: _column(frame, name, title, source.about(f"{about}.{name}")) for name, title in columns.items()}
-    state = st.dataframe(
+    state: Any = st.dataframe(
         frame, hide_index=True, column_order=list(columns), column_config=config, alt=alternative, lazy=False, key=key,
-        on_select="rerun" if opens else "ignore", selection_mode="single-row",
+        on_select="rerun" if opens else "ignore", selection_mode="single-row", placeholder="–", height=height,
     )  # fmt: skip
     if opens:
         rows = state["selection"]["rows"] if state else []
@@ -164,8 +164,8 @@ def track_link(label: str, track_id: str) -> None:
     st.page_link(st.session_state["pages"]["track"], label=label, query_params={"id": track_id})
 
 
-def _column(frame: pd.DataFrame, name: str, title: str, about: str) -> Any:
-    about = text.escape(about) if about else None
+def _column(frame: pd.DataFrame, name: str, title: str, comment: str) -> Any:
+    about = text.escape(comment) if comment else None
     if name not in frame:
         return title
     if pd.api.types.is_datetime64_any_dtype(frame[name]):

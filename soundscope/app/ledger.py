@@ -15,12 +15,12 @@ from soundscope.settings import Settings
 WAITING = ("planned", "deferred", "failed")
 
 
-def newest_runs(settings: Settings, last: int = 20) -> pd.DataFrame:
+def newest_runs(settings: Settings, last: int = 20) -> Any:
     """The last runs, newest first; no rows where there is no ledger that can be read."""
     return _read(settings, sa.select(t.runs).order_by(t.runs.c.started_at.desc()).limit(last))
 
 
-def waiting_units(settings: Settings) -> pd.DataFrame:
+def waiting_units(settings: Settings) -> Any:
     """What is still to be fetched: provider, kind, status, units, asked_again_at (the earliest instant, UTC, NaT for now)."""
     u = t.units.c
     query = (
@@ -52,7 +52,7 @@ def dashboard(settings: Settings) -> str | None:
     return address if isinstance(address, str) and address.startswith("http://127.0.0.1:") else None
 
 
-def _read(settings: Settings, query: sa.Select[Any]) -> pd.DataFrame:
+def _read(settings: Settings, query: sa.Select[Any]) -> Any:
     columns = [column.name for column in query.selected_columns]
     url = settings.ledger_url or f"sqlite:///file:{quote(str(settings.paths.ledger))}?mode=ro&uri=true"
     if settings.ledger_url is None and not settings.paths.ledger.exists():

@@ -7,10 +7,13 @@ colour-vision deficiencies tell apart; the yellow is darker, to be seen on white
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 import streamlit as st
+from PIL import Image
 
 from soundscope.app.source import Source
 
@@ -46,9 +49,7 @@ def genre_scale(source: Source, genres: Sequence[str]) -> alt.Scale:
     return alt.Scale(domain=list(genres), range=[colours.get(genre, GREY) for genre in genres])
 
 
-def draw(
-    chart: alt.Chart | alt.LayerChart, alternative: str, *, height: int = 300, key: str | None = None, select: str | None = None
-):
+def draw(chart: Any, alternative: str, *, height: int = 300, key: str | None = None, select: str | None = None) -> Any:
     """Put a chart on the page, as wide as its place.
 
     Args:
@@ -62,7 +63,11 @@ def draw(
         The state of the selection, or None.
     """
     shown = chart.properties(height=height).configure_axis(labelLimit=220, titleFontWeight="normal", gridOpacity=0.5)
-    shown = shown.configure_view(strokeOpacity=0).configure_legend(orient="top", title=None, labelLimit=180)
+    shown = (
+        shown.configure_axisBand(labelOverlap=False)
+        .configure_view(strokeOpacity=0)
+        .configure_legend(orient="top", title=None, labelLimit=180)
+    )
     if select is None:
         st.altair_chart(shown, width="stretch", alt=alternative, key=key)
         return None
@@ -86,22 +91,43 @@ def segments(frame: pd.DataFrame, date: str, faint: str, gap_days: float) -> pd.
     return pd.concat([frame, joins], ignore_index=True).sort_values([date, "part"], ignore_index=True)
 
 
-def time_line(frame: pd.DataFrame, y: str, title: str, colour: str = BLUE, *, zero: bool = False) -> alt.LayerChart:
+def time_line(frame: pd.DataFrame, y: str, title: str, colour: str = BLUE) -> list[alt.Chart]:
     """A line over time with its band: columns date, part, is_faint, `y`, and where known low, high; faint where little is known."""
     x = alt.X("date:T", title=None)
-    scale = alt.Scale(zero=zero, nice=True)
+    scale = alt.Scale(zero=False, nice=True)
     base = alt.Chart(frame)
-    opacity = alt.condition("datum.is_faint", alt.value(FAINT), alt.value(1.0))
-    band_opacity = alt.condition("datum.is_faint", alt.value(0.08), alt.value(0.22))
     layers = []
     if "low" in frame:
-        band = base.mark_area(color=colour, interpolate="linear").encode(
-            x, alt.Y("low:Q", title=title, scale=scale), alt.Y2("high:Q"), alt.Detail("part:N"), opacity=band_opacity
+        opacity = alt.condition("datum.is_faint", alt.value(0.08), alt.value(0.22))
+        band = base.mark_area(color=colour).encode(
+            x, alt.Y("low:Q", title=title, scale=scale), alt.Y2("high:Q"), alt.Detail("part:N"), opacity=opacity
         )
         layers.append(band)
-    layers.append(
-        base.mark_line(color=colour, strokeWidth=2).encode(
-            x, alt.Y(f"{y}:Q", title=title, scale=scale), alt.Detail("part:N"), opacity=opacity
-        )
+    opacity = alt.condition("datum.is_faint", alt.value(FAINT), alt.value(1.0))
+    line = base.mark_line(color=colour, strokeWidth=2)
+    layers.append(line.encode(x, alt.Y(f"{y}:Q", title=title, scale=scale), alt.Detail("part:N"), opacity=opacity))
+    return layers
+
+
+def probabilities(labels: pd.DataFrame, colours: dict[str, str]) -> Any:
+    """Bars of genre and probability, the likeliest first, each with its figure."""
+    names = [str(genre) for genre in labels["genre"]]
+    base = alt.Chart(labels).encode(
+        alt.Y("genre:N", sort=names, title=None),
+        alt.X("probability:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"), title="probability"),
     )
-    return alt.layer(*layers)
+    colour = alt.Color("genre:N", legend=None, scale=alt.Scale(domain=names, range=[colours.get(name, GREY) for name in names]))
+    bars = base.mark_bar(height=18).encode(colour, tooltip=["genre", alt.Tooltip("probability:Q", format=".1%")])
+    figures = base.mark_text(align="left", dx=4, color=GREY, fontWeight="bold").encode(
+        text=alt.Text("probability:Q", format=".0%")
+    )
+    return alt.layer(bars, figures)
+
+
+def icon() -> Image.Image:
+    """The app's picture in the browser's tab, bars of sound. A named icon would be fetched from the network."""
+    picture = np.zeros((32, 32, 4), dtype=np.uint8)
+    for place, height in enumerate((10, 22, 30, 16, 24)):
+        top = (32 - height) // 2
+        picture[top : top + height, 2 + 6 * place : 6 + 6 * place] = (42, 127, 184, 255)
+    return Image.fromarray(picture)

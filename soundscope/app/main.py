@@ -8,7 +8,7 @@ from collections.abc import Callable
 import duckdb
 import streamlit as st
 
-from soundscope.app import frame, source, text
+from soundscope.app import frame, look, source, text
 from soundscope.app.pages import fits, model, overview, playground, quality, track, trends
 from soundscope.errors import SoundScopeError
 from soundscope.settings import Settings
@@ -24,9 +24,14 @@ _PAGES = (
 )
 
 
+# Less empty space above the title, and none that a phone has to scroll past.
+_STYLE = "<style>.stMainBlockContainer{padding-top:4.5rem;padding-bottom:3rem} .stMainBlockContainer h1{padding-top:0}</style>"
+
+
 def main() -> None:
     """Draw what the address asks for."""
-    st.set_page_config(page_title="SoundScope", page_icon=":material/graphic_eq:", layout="wide")
+    st.set_page_config(page_title="SoundScope", page_icon=look.icon(), layout="wide")
+    st.html(_STYLE)
     try:
         said = source.settings()
         shown = source.Source(said, source.newest(said))

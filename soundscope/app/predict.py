@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,23 +47,41 @@ def model(model_id: str, sha256: str | None) -> Stored:
     return registry.load(settings().paths.models, model_id, sha256)
 
 
-def predict(source: Source, rows: pd.DataFrame, *, explain: bool = False) -> Prediction | None:
+def predict(source: Source, rows: pd.DataFrame, *, against: Mapping[str, float] | None = None) -> Prediction | None:
     """Predict rows with any of the columns of `features.COLUMNS` and an id in track_id; None without a champion.
 
     What other tracks of an artist sound like is taken from the release, for the artists that are named.
 
+    Args:
+        source: the release.
+        rows: the tracks.
+        against: middling values by feature; with them the first row is explained: how much likelier each of its values makes its label
+            than the middling value would, all others kept, in log odds. Any model can be asked so; the parts need not add up.
+
     Raises:
-        SoundScopeError: the model cannot be loaded, or has no additive explanation (with `explain`).
+        SoundScopeError: the model cannot be loaded.
     """
     chosen = champion(source)
     if chosen is None:
         return None
     stored = model(str(chosen["model_id"]), chosen["artefact_sha256"])
     frame = _inputs(source, rows)
-    names = stored.model.classes_.astype(str)
     proba = stored.model.predict_proba(frame)
-    labels = top(frame["track_id"], proba, names)
-    return Prediction(labels, why(stored, frame.iloc[:1], int(proba[0].argmax())) if explain else pd.DataFrame())
+    labels = top(frame["track_id"], proba, stored.model.classes_.astype(str))
+    return Prediction(labels, _against(stored, frame.iloc[:1], int(proba[0].argmax()), against) if against else pd.DataFrame())
+
+
+def _against(stored: Stored, row: pd.DataFrame, label: int, middle: Mapping[str, float]) -> pd.DataFrame:
+    names = [name for name in middle if name in row]
+    many = pd.concat([row] * (len(names) + 1), ignore_index=True)
+    for place, name in enumerate(names, start=1):
+        many.loc[place, name] = middle[name]
+    chance = np.clip(stored.model.predict_proba(many)[:, label], 1e-9, 1 - 1e-9)
+    odds = np.log(chance / (1 - chance))
+    found = pd.DataFrame(
+        {"feature": names, "contribution": odds[0] - odds[1:], "value": [float(row[name].iloc[0]) for name in names]}
+    )
+    return found.sort_values("contribution", key=np.abs, ascending=False, ignore_index=True)
 
 
 def predict_track(source: Source, track_id: str) -> pd.DataFrame | None:

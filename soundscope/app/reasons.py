@@ -12,9 +12,10 @@ from soundscope.app import look, text
 from soundscope.app.source import Source, plain
 
 _SHOWN = 10
+_LEAST = 0.005
 
 
-def fit_in_words(source: Source, chart: str, row: dict[str, Any], parts: pd.DataFrame) -> None:
+def fit_in_words(source: Source, chart: str, row: dict[str, Any], parts: Any) -> None:
     """Alignment in sentences.
 
     Args:
@@ -87,8 +88,9 @@ def _reason(part: Any) -> str:
     )
 
 
-def show_contributions(parts: pd.DataFrame, alternative: str, axis: str) -> None:
+def show_contributions(parts: Any, alternative: str, axis: str) -> None:
     """Bars of contributions: blue to the right speak for it, orange-red to the left against it."""
+    parts = parts[parts["contribution"].abs() >= _LEAST]
     if parts.empty:
         return
     most = parts.reindex(parts["contribution"].abs().sort_values(ascending=False).index).head(_SHOWN)

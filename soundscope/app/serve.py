@@ -47,7 +47,7 @@ def command(port: int) -> list[str]:
         "client.showErrorLinks": "false",
         **_THEME,
     }
-    return [sys.executable, "-m", "streamlit", "run", str(_MAIN), *(f"--{name}={value}" for name, value in options.items())]
+    return [sys.executable, "-m", "soundscope.app", "run", str(_MAIN), *(f"--{name}={value}" for name, value in options.items())]
 
 
 def free_port(first: int) -> int:

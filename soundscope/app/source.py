@@ -33,8 +33,8 @@ class Source:
         """Id of the release."""
         return self.release.release_id
 
-    def ask(self, sql: str, params: Params = ()) -> pd.DataFrame:
-        """Rows of a query on the release; answers are kept, so do not change the frame."""
+    def ask(self, sql: str, params: Params = ()) -> Any:
+        """Rows of a query on the release, as a DataFrame (what its columns hold only the query knows); do not change the frame."""
         return _ask(self.release_id, str(self.release.path), sql, dict(params) if isinstance(params, Mapping) else tuple(params))
 
     def one(self, sql: str, params: Params = ()) -> dict[str, Any] | None:

@@ -76,7 +76,9 @@ def chart_name(chart: str) -> str:
 
 def feature_name(feature: str) -> str:
     """A feature or model input as a person writes it."""
-    return FEATURES[feature].label if feature in FEATURES else feature.replace("_", " ")
+    if feature in FEATURES:
+        return FEATURES[feature].label
+    return "sound, as the forest hears it" if feature == "(forest)" else feature.replace("_", " ")
 
 
 def figure(feature: str, value: float | None, *, signed: bool = False) -> str:

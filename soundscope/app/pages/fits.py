@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import altair as alt
 import streamlit as st
@@ -123,11 +124,11 @@ def show(source: Source) -> None:
     )
 
 
-def _map(rows, source: Source, misfits: bool) -> None:  # type: ignore[no-untyped-def]
+def _map(rows: Any, source: Source, misfits: bool) -> None:
     drawn = rows.head(200).assign(genre=rows["genre"].fillna("no genre"))
-    counts = drawn["genre"].value_counts()
-    drawn["group"] = drawn["genre"].where(drawn["genre"].isin(counts.index[:8]), "other genres")
-    names = [g for g in counts.index[:8]] + (["other genres"] if len(counts) > 8 else [])
+    own = [genre for genre, colour in look.genre_colours(source).items() if colour != look.GREY and genre in set(drawn["genre"])]
+    drawn["group"] = drawn["genre"].where(drawn["genre"].isin(own), "other or no genre")
+    names = [*own, "other or no genre"]
     dots = alt.Chart(drawn).mark_circle(size=70, opacity=0.8).encode(
         alt.X("popularity:Q", title="popularity (0 to 100)", scale=alt.Scale(zero=False, nice=True)),
         alt.Y("alignment:Q", title="fit with the chart (0 to 100)", scale=alt.Scale(zero=False, nice=True)),

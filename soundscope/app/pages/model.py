@@ -184,7 +184,7 @@ def _per_genre(source: Source, model_id: str, split: str) -> None:
     if rows.empty:
         frame.nothing("It was not measured for this choice.")
         return
-    config = {
+    config: dict[str, Any] = {
         "genre": "Genre",
         "precision": st.column_config.ProgressColumn(
             "Precision", min_value=0, max_value=1, format="%.2f", help="Of those it calls so, how many are."
@@ -202,7 +202,7 @@ def _per_genre(source: Source, model_id: str, split: str) -> None:
     )
 
 
-def _calibration(source: Source, model_id: str, models: pd.DataFrame) -> None:
+def _calibration(source: Source, model_id: str, models: Any) -> None:
     st.subheader("Can its probabilities be believed?", anchor=False)
     target = str(models.loc[models["model_id"] == model_id, "target"].iloc[0])
     rows = source.ask(
@@ -246,7 +246,7 @@ def _calibration(source: Source, model_id: str, models: pd.DataFrame) -> None:
 
 def _drift(source: Source, model_id: str) -> None:
     st.subheader("Do today's tracks look like those it was trained on?", anchor=False)
-    rows = (
+    rows: Any = (
         source.ask(
             "select feature, psi, level, as_of from ml.drift where model_id = ? qualify row_number() over (partition by feature order by as_of desc) = 1 order by psi desc",
             [model_id],
@@ -307,7 +307,7 @@ def _pairs(values: Any) -> str:
     )
 
 
-def _verdicts(source: Source, models: pd.DataFrame) -> None:
+def _verdicts(source: Source, models: Any) -> None:
     st.subheader("Verdicts so far", anchor=False)
     words = {
         "promoted": "was promoted",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 import streamlit as st
@@ -57,7 +59,7 @@ def show(source: Source) -> None:
     _fresh(source)
 
 
-def _figures(source: Source, chart: str, day: pd.Timestamp, now: pd.DataFrame) -> None:
+def _figures(source: Source, chart: str, day: Any, now: pd.DataFrame) -> None:
     turnover = source.one("select * from marts.chart_turnover where chart = ? and chart_date = ?", [chart, day]) or {}
     totals = source.one("select count(*) as tracks, count(feature_provider) as known from marts.track_features") or {
         "tracks": 0,
@@ -91,7 +93,7 @@ def _move(row: object) -> str:
     return "=" if move == 0 else f"{'▲' if move > 0 else '▼'} {abs(int(move))}"
 
 
-def _movers(now: pd.DataFrame) -> None:
+def _movers(now: Any) -> None:
     known = now[now["move"].notna()]
     if known.empty:
         return
@@ -105,7 +107,7 @@ def _movers(now: pd.DataFrame) -> None:
     st.markdown("\n".join(lines))
 
 
-def _sound(source: Source, chart: str, day: pd.Timestamp) -> None:
+def _sound(source: Source, chart: str, day: Any) -> None:
     st.subheader("Its sound, against a year ago", anchor=False)
     rows = source.ask(_CHANGES, [chart, day])
     rows = rows[rows["feature"].isin(text.FEATURES)]

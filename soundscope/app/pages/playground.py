@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
@@ -55,7 +54,7 @@ def _sliders(source: Source) -> None:
             )  # fmt: skip
     with right:
         row = pd.DataFrame([{"track_id": "playground", "duration_ms": None, **values}])
-        _prediction(source, row)
+        _prediction(source, row, middle)
         _fit(source, row)
         rows = nearest(source, values, limit=6)
         if len(rows):
@@ -67,10 +66,10 @@ def _sliders(source: Source) -> None:
                 frame.track_link(f"{text.song(one.title, one.artist)} (apart {one.distance:.2f})", str(one.track_id))
 
 
-def _prediction(source: Source, row: pd.DataFrame) -> None:
+def _prediction(source: Source, row: pd.DataFrame, middle: dict[str, float]) -> None:
     st.subheader("What the model hears", anchor=False)
     try:
-        found = predict.predict(source, row, explain=True)
+        found = predict.predict(source, row, against=middle)
     except SoundScopeError as error:
         frame.nothing(f"The model cannot be used: {text.escape(error.message)}")
         return
@@ -78,24 +77,13 @@ def _prediction(source: Source, row: pd.DataFrame) -> None:
         frame.nothing("There is no champion model yet; `soundscope train` makes one.")
         return
     labels = found.labels
-    colours = look.genre_colours(source)
-    bars = alt.Chart(labels).mark_bar(height=18).encode(
-        alt.Y("genre:N", sort=None, title=None), alt.X("probability:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"), title="probability"),
-        alt.Color("genre:N", legend=None, scale=alt.Scale(domain=list(labels["genre"]), range=[colours.get(g, look.GREY) for g in labels["genre"]])),
-    )  # fmt: skip
-    words = bars.mark_text(align="left", dx=4, fontWeight="bold").encode(
-        text=alt.Text("probability:Q", format=".0%"), color=alt.value(look.GREY)
-    )
-    look.draw(
-        alt.layer(bars, words),
-        "Likeliest genres: " + ", ".join(f"{r.genre} {r.probability:.0%}" for r in labels.itertuples()),
-        height=120,
-    )
+    said = ", ".join(f"{r.genre} {r.probability:.0%}" for r in labels.itertuples())
+    look.draw(look.probabilities(labels, look.genre_colours(source)), f"Likeliest genres: {said}", height=150)
     st.caption(
-        "From these ten values alone; artist, title, key and length are unknown to it, so it is less sure than of a real track."
+        "From these ten values alone: artist, title, key and length are unknown to it, so it is less sure than of a real track."
     )
     best = str(labels["genre"].iloc[0])
-    show_contributions(found.why.head(8), f"What speaks for {best}", f"contribution to {best} (log odds)")
+    show_contributions(found.why, f"What each slider does for {best}", f"for {best}, against a middling value (log odds)")
 
 
 def _fit(source: Source, row: pd.DataFrame) -> None:

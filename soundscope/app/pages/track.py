@@ -14,6 +14,7 @@ from soundscope.app.nearest import nearest
 from soundscope.app.reasons import fit_in_words, show_contributions
 from soundscope.app.search import find
 from soundscope.app.source import Source, plain
+from soundscope.genre.explain import BASE
 
 _SPOTIFY_ID = re.compile(r"[0-9A-Za-z]{22}")
 _TRACK = """
@@ -59,7 +60,7 @@ def _search(source: Source) -> None:
     )  # fmt: skip
     if not typed:
         return
-    found = find(source, typed)
+    found: Any = find(source, typed)
     if found.empty:
         st.caption("No title and artist hold these letters." if len(typed.strip()) > 1 else "Two letters at least.")
         return
@@ -126,7 +127,7 @@ def _sound(source: Source, track: dict[str, Any]) -> None:
             for r in rows.itertuples()
             if r.feature in names
         ]
-    drawn = pd.DataFrame(marks)
+    drawn: Any = pd.DataFrame(marks)
     drawn["std"] = pd.to_numeric(drawn["std"])
     known = {n: text.FEATURES[n] for n in names}
 
@@ -197,7 +198,7 @@ def _charts(source: Source, track: dict[str, Any]) -> None:
     rows["run"] = rows["chart"] + rows["new"].cumsum().astype(str)
     base = alt.Chart(rows).encode(
         alt.X("date:T", title=None),
-        alt.Y("rank:Q", title="rank (1 is the top)", scale=alt.Scale(reverse=True, domainMin=1, nice=False), axis=alt.Axis(tickMinStep=1)),
+        alt.Y("rank:Q", title="rank (1 is the top)", scale=alt.Scale(reverse=True, domain=[1, max(int(rows["rank"].max()), 10)], nice=False), axis=alt.Axis(tickMinStep=1, format="d")),
         alt.Color("chart:N", scale=alt.Scale(range=[look.BLUE, look.ORANGE, look.GREEN, look.PURPLE]), legend=alt.Legend() if len(best) > 1 else None),
         tooltip=["chart", alt.Tooltip("date:T", format="%d %B %Y"), "rank", alt.Tooltip("weeks_on_chart", title="weeks so far")],
     )  # fmt: skip
@@ -285,17 +286,8 @@ def _genre(source: Source, track: dict[str, Any]) -> None:
         )
         frame.nothing(f"There is no prediction: {reason}.")
         return
-    colours = look.genre_colours(source)
-    bars = alt.Chart(rows).mark_bar(height=18).encode(
-        alt.Y("genre:N", sort=None, title=None), alt.X("probability:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"), title="probability"),
-        alt.Color("genre:N", legend=None, scale=alt.Scale(domain=list(rows["genre"]), range=[colours.get(g, look.GREY) for g in rows["genre"]])),
-        tooltip=["genre", alt.Tooltip("probability:Q", format=".1%")],
-    )  # fmt: skip
-    labels = bars.mark_text(align="left", dx=4, color=look.GREY, fontWeight="bold").encode(
-        text=alt.Text("probability:Q", format=".0%"), color=alt.value(look.GREY)
-    )
     said = ", ".join(f"{r.genre} {r.probability:.0%}" for r in rows.itertuples())
-    look.draw(alt.layer(bars, labels), f"The three likeliest genres: {said}", height=120)
+    look.draw(look.probabilities(rows, look.genre_colours(source)), f"The three likeliest genres: {said}", height=150)
     if track["genre"]:
         st.caption(f"Its label is {text.escape(track['genre'])}.")
     kept = (
@@ -312,7 +304,7 @@ def _genre(source: Source, track: dict[str, Any]) -> None:
     if parts is None or parts.empty:
         frame.nothing("It may not be explained: its provider does not allow models to use these values.")
         return
-    parts = parts[~parts["feature"].str.startswith("(")]
+    parts = parts[parts["feature"] != BASE]
     show_contributions(parts, f"What speaks for {rows['genre'].iloc[0]}", f"contribution to {rows['genre'].iloc[0]} (log odds)")
 
 

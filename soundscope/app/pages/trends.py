@@ -202,7 +202,7 @@ def _draw_trend(drawn: pd.DataFrame, feature: str, colour: str, alternative: str
         )
         .add_params(pick, over)
     )  # fmt: skip
-    state = look.draw(alt.layer(*lines.layer, spots), alternative, height=340, key="trend", select="year")
+    state = look.draw(alt.layer(*lines, spots), alternative, height=340, key="trend", select="year")
     points = (state or {}).get("selection", {}).get("year", [])
     return int(pd.Timestamp(points[0]["date"], unit="ms").year) if points and "date" in points[0] else None
 
@@ -337,7 +337,19 @@ def _genres(source: Source, chart: str, span: tuple[int, int], _genre: str | Non
             tooltip=[alt.Tooltip("date:T", format="%B %Y"), "genre", alt.Tooltip("share:Q", format=".0%"), alt.Tooltip("coverage:Q", format=".0%", title="genre known")],
         )
     )  # fmt: skip
-    look.draw(areas, f"Shares of genres in {text.chart_name(chart)} over time; most frequent: {', '.join(names[:3])}", height=380)
+    last = rows[rows["date"] == rows["date"].max()].sort_values("place")
+    last = last.assign(middle=last["share"].cumsum() - last["share"] / 2)
+    last = last[last["share"] >= 0.04]
+    names_at = (
+        alt.Chart(last)
+        .mark_text(align="right", dx=-6, fontSize=12, color="#10151c")
+        .encode(alt.X("date:T"), alt.Y("middle:Q"), text="genre:N")
+    )
+    look.draw(
+        alt.layer(areas, names_at),
+        f"Shares of genres in {text.chart_name(chart)} over time; most frequent: {', '.join(names[:3])}",
+        height=380,
+    )
     line = alt.Chart(covered).mark_area(color=look.GREY, opacity=0.35, line={"color": look.GREY}).encode(
         alt.X("date:T", title=None), alt.Y("coverage:Q", title="known", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", values=[0, 0.5, 1]))
     )  # fmt: skip
@@ -368,7 +380,7 @@ def _measures(source: Source, chart: str, span: tuple[int, int], _genre: str | N
     )
     thin = rows.iloc[:: max(len(rows) // _MOST_POINTS, 1)]
     lines = look.time_line(look.segments(thin, "date", "is_faint", 400), "smooth", _UNITS[name], look.GREEN)
-    layers = list(lines.layer)
+    layers: list[alt.Chart] = list(lines)
     if table == "chart_turnover":
         layers.insert(
             0, alt.Chart(thin).mark_circle(size=9, opacity=0.25, color=look.GREEN).encode(alt.X("date:T"), alt.Y("value:Q"))

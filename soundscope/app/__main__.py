@@ -1,0 +1,13 @@
+"""The process of the app: everything is imported before it answers, so that the first view does not wait for it; then Streamlit serves."""
+
+from __future__ import annotations
+
+import sys
+
+from streamlit.web.cli import main
+
+from soundscope.app.pages import fits, model, overview, playground, quality, track, trends  # noqa: F401
+
+if __name__ == "__main__":
+    sys.argv[0] = "streamlit"
+    main(prog_name="streamlit")
