@@ -135,6 +135,7 @@ def test_unit_tests_of_the_models_pass(copied: Settings) -> None:
         "stg_audio_features",
         "stg_track_links",
         "stg_popularity_percentiles",
+        "track_match_history",
     ]
     logic += ["stg_chart_dates", "chart_entries", "popularity_history", "tracks", "track_genres"]
     logic += ["track_features", "track_sound", "track_genre", "chart_week_sound", "chart_window_dates", "chart_window_sound"]
