@@ -5,8 +5,6 @@ What a profile is stands in `profile.py`; what is landed, and when, in `batches.
 
 from __future__ import annotations
 
-import zlib
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -20,9 +18,9 @@ Array = NDArray[np.float64]
 MIN_POPULATION, MIN_GENRE = 50, 20
 # Tracks that past dates are ranked among: a percentile is then right to about one.
 PAST_SAMPLE = 2_000
-_BASELINE = 200
-# Gauss-Legendre points of the path integral; with eight the remainder is far below a percent of a score.
-_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(8)
+_BASELINE = 100
+# Gauss-Legendre points of the path integral; their remainder is shared out with the rest, see `contributions`.
+_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(6)
 
 
 def population(catalogue: Catalogue, as_of: np.datetime64, *, is_current: bool) -> NDArray[np.intp]:
@@ -33,9 +31,7 @@ def population(catalogue: Catalogue, as_of: np.datetime64, *, is_current: bool) 
     rows = np.flatnonzero(known & catalogue.is_scorable)
     if is_current or len(rows) <= PAST_SAMPLE:
         return rows
-    names = catalogue.tracks["track_id"].to_numpy()[rows]
-    draw = np.array([zlib.crc32(str(name).encode()) for name in names])
-    return np.sort(rows[np.argsort(draw, kind="stable")[:PAST_SAMPLE]])
+    return np.sort(rows[np.argsort(catalogue.draw[rows], kind="stable")[:PAST_SAMPLE]])
 
 
 def percentile(scores: Array, among: Array) -> Array:

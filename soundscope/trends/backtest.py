@@ -18,7 +18,7 @@ from soundscope.trends.catalogue import Catalogue, first_artist
 from soundscope.trends.measure import auc, group_weights, interval, lift, within
 from soundscope.trends.momentum import HISTORY, artist_history, artist_keys
 from soundscope.trends.profile import VERSION, ChartWeeks, Releases
-from soundscope.trends.sound import INPUTS
+from soundscope.trends.sound import as_published
 
 Array = NDArray[np.float64]
 FIRST_YEAR = 1990
@@ -31,7 +31,7 @@ COLUMNS = (
     "margin", "margin_low", "margin_high",
 )  # fmt: skip
 _RESAMPLES, _RESAMPLES_QUARTER = 400, 100
-_UNTRANSFORMED = [name for name in INPUTS if name != "duration_ms"]
+MIN_SEGMENT = 10
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ def score_candidates(catalogue: Catalogue, chart: str, tell: Callable[[str], Non
     tracks = catalogue.tracks.iloc[found.row]
     artist = np.array([first_artist(name) if isinstance(name, str) else "" for name in tracks["artist"]], dtype=object)
     say(f"{chart}: models of the years")
-    sound = lk.sound_inputs(catalogue, found.row, values["alignment"], values["density_of_charting"])
+    sound = lk.sound_inputs(found.points, found.harmony, values["alignment"], values["density_of_charting"])
     both = np.column_stack([lk.history_inputs(history), _same_day(artist, found), sound])
-    allowed = lk.trainable(catalogue, found.row)
+    allowed = found.train_ok
     values["chart_likelihood"] = _rolling(found, sound, allowed, seed)
     # Of sound, the linear part sees the two scores alone.
     linear = (*range(len(HISTORY) + 1), both.shape[1] - 2, both.shape[1] - 1)
@@ -102,7 +102,9 @@ def _rolling(found: Candidates, inputs: Array, allowed: NDArray[np.bool_], seed:
 
 
 def _centroid(catalogue: Catalogue, weeks: ChartWeeks, found: Candidates, untransformed: bool) -> Array:
-    points = catalogue.tracks[_UNTRANSFORMED].to_numpy(dtype=float) if untransformed else catalogue.points
+    points, own = catalogue.points, found.points
+    if untransformed:
+        points, own = as_published(points), as_published(own)
     first = pd.DataFrame(
         {"recording": weeks.recording[weeks.known], "row": weeks.row[weeks.known], "day": weeks.day[weeks.known]}
     )
@@ -116,7 +118,7 @@ def _centroid(catalogue: Catalogue, weeks: ChartWeeks, found: Candidates, untran
         if len(past) < 100:
             continue
         mine = until == date
-        z = (points[found.row[mine]] - np.nanmean(past, axis=0)) / np.nanstd(past, axis=0)
+        z = (own[mine] - np.nanmean(past, axis=0)) / np.nanstd(past, axis=0)
         out[mine] = -np.sqrt(np.nansum(z * z, axis=1))
     return out
 
@@ -131,7 +133,7 @@ def figures(scored: Scored, since: str = "1990-01-01", until: str = "9999-01-01"
     """Figures of every score and rival, with `COLUMNS`.
 
     quarter: 'all', or as 2011Q3. segment: all; within_quarter and within_genre (area within them, weighted by pairs); new_artists (never
-    charted before); genre:<name>; later_excluded (negatives that charted after the 91 days left out). margin: auc minus that of the
+    charted before); genre:<name>, where at least ten songs charted and ten did not; later_excluded (negatives that charted after the 91 days left out). margin: auc minus that of the
     timeless centroid on the same songs, with a paired interval. Intervals: bootstrap over first artists.
     """
     day, label = scored.found.released, scored.found.label
@@ -144,7 +146,9 @@ def figures(scored: Scored, since: str = "1990-01-01", until: str = "9999-01-01"
     }
     known = pd.Series(scored.genre[inside]).dropna()
     for genre in sorted(known.unique()):
-        segments[f"genre:{genre}"] = inside & (scored.genre == genre)
+        mask = inside & (scored.genre == genre)
+        if MIN_SEGMENT <= label[mask].sum() <= mask.sum() - MIN_SEGMENT:
+            segments[f"genre:{genre}"] = mask
     rows: list[dict[str, object]] = []
     quarter = quarters(day)
     for segment, mask in segments.items():
@@ -176,12 +180,12 @@ def _figures_of(scored: Scored, mask: NDArray[np.bool_], quarter: str, segment: 
             continue
         drawn = auc(label[known], values[known], weights[known])
         low, high = interval(drawn)
-        difference = drawn - auc(label[known], base[known], weights[known])
-        value = float(auc(label[known], values[known])[0])
         row = _row(scored, name, quarter, segment, mask & np.isfinite(scored.values[name]))
-        row |= {"auc": value, "ci_low": low, "ci_high": high, "lift_10": lift(label[known], values[known])}
-        row["margin"] = value - float(auc(label[known], base[known])[0])
-        row["margin_low"], row["margin_high"] = interval(difference)
+        row |= {"auc": float(auc(label[known], values[known])[0]), "ci_low": low, "ci_high": high, "lift_10": lift(label[known], values[known])}
+        # A margin is one on the same songs.
+        if np.isfinite(base[known]).all():
+            row["margin"] = row["auc"] - float(auc(label[known], base[known])[0])
+            row["margin_low"], row["margin_high"] = interval(drawn - auc(label[known], base[known], weights[known]))
         out.append(row)
     return out
 

@@ -63,6 +63,8 @@ class Aligner:
         self._candidates: dict[str, Candidates] = {}
         self._release_scores: dict[str, tuple[Array, Array]] = {}
         self._models: dict[tuple[str, int], lk.Likelihood] = {}
+        self._training: dict[tuple[str, int], bytes] = {}
+        self._seen: tuple[Key, pd.DataFrame] | None = None
 
     @cached_property
     def artists(self) -> list[tuple[str, ...]]:
@@ -111,29 +113,34 @@ class Aligner:
 
     def input_hash(self, batch: Batch, profile: Profile) -> str:
         """16 hex digits of everything the figures of a batch depend on."""
-        tracks, c = self.catalogue.tracks, self.catalogue
+        c = self.catalogue
         digest = hashlib.sha256(f"{VERSION}|{lk.VERSION}|{batch.key}|{self.seed}".encode())
         among = al.population(c, batch.as_of, is_current=batch.kind == "current")
         for rows in (profile.charting_rows, profile.released_rows, batch.rows, among):
-            digest.update("\n".join(tracks["track_id"].iloc[rows].astype(str)).encode())
-            digest.update(c.points[rows].tobytes())
-        digest.update("\n".join(tracks["genre"].iloc[among].astype("string").fillna("")).encode())
+            digest.update(c.fingerprint[rows].tobytes())
         digest.update(profile.charting.weights.tobytes() + np.float64(profile.coverage).tobytes())
-        digest.update(self._momentum(batch).round(9).tobytes())
-        seen = popularity_as_of(c, self.weeks(batch.chart), batch.as_of).iloc[batch.rows]
+        digest.update(self._momentum(batch).tobytes())
+        seen = self._popularity(batch)
         digest.update(seen[["popularity", "percentile"]].to_numpy(dtype=float).round(9).tobytes())
-        digest.update("\n".join(seen["source"].astype("string").fillna("")).encode())
-        digest.update(self._training_hash(batch))
+        digest.update("\n".join("" if source is None else source for source in seen["source"]).encode())
+        digest.update(self._training_hash(batch.chart, int(lk.year_of(batch.as_of))))
         return digest.hexdigest()[:16]
 
-    def _training_hash(self, batch: Batch) -> bytes:
-        found = self.candidates(batch.chart)
-        rows = found.row[lk.training_rows(found, lk.year_of(batch.as_of))]
-        digest = hashlib.sha256(lk.trainable(self.catalogue, rows).tobytes())
-        digest.update(self.catalogue.points[rows].tobytes())
-        digest.update(found.label[lk.training_rows(found, lk.year_of(batch.as_of))].tobytes())
-        digest.update(lk.trainable(self.catalogue, batch.rows).tobytes())
-        return digest.digest()
+    def _training_hash(self, chart: str, year: int) -> bytes:
+        if (chart, year) not in self._training:
+            found = self.candidates(chart)
+            known = lk.training_rows(found, year)
+            digest = hashlib.sha256("\n".join(self.catalogue.tracks["track_id"].iloc[found.row[known]]).encode())
+            for values in (found.released.astype(np.int64), found.points, found.harmony, found.label, found.train_ok):
+                digest.update(values[known].tobytes())
+            self._training[chart, year] = digest.digest()
+        return self._training[chart, year]
+
+    def _popularity(self, batch: Batch) -> pd.DataFrame:
+        if self._seen is None or self._seen[0] != batch.key:
+            found = popularity_as_of(self.catalogue, self.weeks(batch.chart), batch.as_of, batch.rows)
+            self._seen = (batch.key, found)
+        return self._seen[1]
 
     def _momentum(self, batch: Batch) -> Array:
         keys = [self.artists[row] for row in batch.rows]
@@ -152,27 +159,27 @@ class Aligner:
         if (chart, year) not in self._models:
             found = self.candidates(chart)
             known = lk.training_rows(found, year)
-            allowed = lk.trainable(self.catalogue, found.row[known])
+            allowed = found.train_ok[known]
             enough = allowed.sum() >= lk.MIN_ROWS and found.label[known][allowed].sum() >= lk.MIN_POSITIVE
             if enough and chart not in self._release_scores:
                 self._release_scores[chart] = score_at_release(self.catalogue, self.weeks(chart), self.releases, found)
             scores, density = self._release_scores.get(chart, (np.zeros(len(found)), np.zeros(len(found))))
-            inputs = lk.sound_inputs(self.catalogue, found.row[known], scores[known], density[known])
+            inputs = lk.sound_inputs(found.points[known], found.harmony[known], scores[known], density[known])
             self._models[chart, year] = lk.fit(year, inputs, found.label[known], allowed, self.seed)
         return self._models[chart, year]
 
     def likelihood(
-        self, chart: str, as_of: np.datetime64, rows: NDArray[np.intp], scores: Array, profile: Profile
+        self, chart: str, as_of: np.datetime64, rows: NDArray[np.intp], scores: Array, density: Array
     ) -> tuple[Array, NDArray[np.object_]]:
-        """Likelihoods (n,) of rows of the catalogue with their scores (n,) under a profile, and why there is none (n,)."""
+        """Likelihoods (n,) of rows of the catalogue with their scores and log densities (n,), and why there is none (n,)."""
         model = self.model(chart, int(lk.year_of(as_of)))
         reason = np.full(len(rows), model.reason, dtype=object)
         out = np.full(len(rows), np.nan)
         if model.reason is None:
-            allowed = lk.trainable(self.catalogue, rows)
-            density = profile.charting.log_density(profile.scaled(self.catalogue.points[rows[allowed]]))
-            inputs = lk.sound_inputs(self.catalogue, rows[allowed], scores[allowed], density)
-            out[allowed] = model.predict(inputs)
+            c = self.catalogue
+            allowed = c.train_ok[rows]
+            inputs = lk.sound_inputs(c.points[rows], c.harmony[rows], scores, density)
+            out[allowed] = model.predict(inputs[allowed])
             reason[~allowed] = NOT_ALLOWED
         return out, reason
 
@@ -182,11 +189,12 @@ class Aligner:
         """Rows for raw.alignment and raw.alignment_contributions, without batch and hash."""
         c, tracks, is_current = self.catalogue, self.catalogue.tracks, batch.kind == "current"
         among = al.population(c, batch.as_of, is_current=is_current)
-        among_scores = profile.score(c.points[among], c.recording[among])
-        points, genres = c.points[batch.rows], tracks["genre"].iloc[batch.rows]
-        scores = among_scores if is_current else profile.score(points, c.recording[batch.rows])
-        likelihood, reason = self.likelihood(batch.chart, batch.as_of, batch.rows, scores, profile)
-        seen = popularity_as_of(c, self.weeks(batch.chart), batch.as_of).iloc[batch.rows]
+        among_scores, density = profile.score_and_density(c.points[among], c.recording[among])
+        points, genres, scores = c.points[batch.rows], tracks["genre"].iloc[batch.rows], among_scores
+        if not is_current:
+            scores, density = profile.score_and_density(points, c.recording[batch.rows])
+        likelihood, reason = self.likelihood(batch.chart, batch.as_of, batch.rows, scores, density)
+        seen = self._popularity(batch)
         frame = pd.DataFrame(
             {
                 "track_id": tracks["track_id"].iloc[batch.rows].to_numpy(),

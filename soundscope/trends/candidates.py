@@ -2,7 +2,8 @@
 
 Protocol: songs released on a known day (the first of January is a default date and does not count), no live takes, remixes or other
 versions, one row per song at its earliest release. A song is positive if it enters the chart from 7 days before to 91 days after its
-release, negative if it does not in that time; what charted earlier is a reissue and left out.
+release, negative if it does not in that time; what charted earlier is a reissue and left out. All are described by one and the same
+provider: files of chart songs describe hits alone, and any oddity of theirs would tell hits from other songs without listening.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from soundscope.match.titles import parse_title
-from soundscope.trends.catalogue import Catalogue, Days, days
+from soundscope.trends.catalogue import Catalogue, Days, days, harmony
 from soundscope.trends.profile import ChartWeeks, Profile, Releases, make_profile
+from soundscope.trends.sound import INPUTS, MIN_KNOWN, points
 
 EARLY, LATE = np.timedelta64(7, "D"), np.timedelta64(91, "D")
 # Profiles are refreshed every 28 days, always from chart dates before the first release they are used for.
@@ -30,6 +32,7 @@ class Candidates:
     Attributes:
         row: (n,) rows in the catalogue. released: (n,) day of release. label: (n,) 1 if it charted in time, else 0.
         charted_later: (n,) negatives that entered the chart after the 91 days. left_out: counts by reason.
+        provider: whose values describe them. points: (n, 10) as `sound.points` gives them. harmony: (n, 3). train_ok: (n,).
     """
 
     chart: str
@@ -38,6 +41,10 @@ class Candidates:
     label: NDArray[np.int64]
     charted_later: NDArray[np.bool_]
     left_out: dict[str, int]
+    provider: str
+    points: NDArray[np.float64]
+    harmony: NDArray[np.float64]
+    train_ok: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.row)
@@ -53,7 +60,7 @@ def find_candidates(catalogue: Catalogue, chart: str, known_until: np.datetime64
     day, songs = catalogue.day[entries], catalogue.song_of_entry[entries]
     if known_until is not None:
         songs, day = songs[day <= known_until], day[day <= known_until]
-    frame, left_out = _songs(catalogue)
+    frame, sound, left_out = _songs(catalogue)
     first, later = _entered(frame, songs, day)
     released: Days = frame["released"].to_numpy().astype("datetime64[D]")
     watched = _watched(np.unique(day), released)
@@ -62,10 +69,60 @@ def find_candidates(catalogue: Catalogue, chart: str, known_until: np.datetime64
     kept = watched & ~reissue
     entered = ~np.isnat(later)
     label = (entered & (later <= np.add(released, LATE))).astype(np.int64)
-    return Candidates(chart, frame["row"].to_numpy()[kept], released[kept], label[kept], (entered & (label == 0))[kept], left_out)
+    at = frame["place"].to_numpy()[kept]
+    return Candidates(
+        chart,
+        frame["row"].to_numpy()[kept],
+        released[kept],
+        label[kept],
+        (entered & (label == 0))[kept],
+        left_out,
+        sound.provider,
+        sound.points[at],
+        sound.harmony[at],
+        sound.train_ok[at],
+    )
 
 
-def _songs(catalogue: Catalogue) -> tuple[pd.DataFrame, dict[str, int]]:
+@dataclass(frozen=True)
+class _Sound:
+    """What one provider says of some rows of the catalogue."""
+
+    provider: str
+    row: NDArray[np.intp]
+    points: NDArray[np.float64]
+    harmony: NDArray[np.float64]
+    train_ok: NDArray[np.bool_]
+
+
+def _sound_by_one(catalogue: Catalogue, usable: NDArray[np.bool_]) -> _Sound:
+    """The sound of the usable tracks by the provider that knows most of them; rows in order."""
+    place = pd.Series(np.arange(len(usable)), index=catalogue.tracks["track_id"].to_numpy())
+    chosen = catalogue.tracks["feature_provider"].astype("object").to_numpy()
+    other = catalogue.other_sound if catalogue.other_sound is not None else pd.DataFrame({"track_id": [], "provider": []})
+    other_row = place.reindex(other["track_id"]).to_numpy()
+    counts = pd.concat([pd.Series(chosen[usable]), other["provider"][usable[other_row.astype(np.intp)]]]).value_counts()
+    if not len(counts):
+        return _Sound("", np.empty(0, dtype=np.intp), np.empty((0, len(INPUTS))), np.empty((0, 3)), np.empty(0, dtype=bool))
+    provider = min(counts.index[counts == counts.max()])
+    own = np.flatnonzero(usable & (chosen == provider))
+    theirs = (other["provider"] == provider).to_numpy() & usable[other_row.astype(np.intp)]
+    row = np.concatenate([own, other_row[theirs].astype(np.intp)])
+    order = np.argsort(row, kind="stable")
+    if not theirs.any():
+        return _Sound(provider, row, catalogue.points[own], catalogue.harmony[own], catalogue.train_ok[own])
+    more = other[theirs]
+    allowed = np.concatenate([catalogue.train_ok[own], more["train_ok"].fillna(False).to_numpy(dtype=bool)])
+    return _Sound(
+        provider,
+        row[order],
+        np.concatenate([catalogue.points[own], points(more)])[order],
+        np.concatenate([catalogue.harmony[own], harmony(more)])[order],
+        allowed[order],
+    )
+
+
+def _songs(catalogue: Catalogue) -> tuple[pd.DataFrame, _Sound, dict[str, int]]:
     tracks = catalogue.tracks
     released = days(tracks["release_date"])
     is_day = (tracks["release_precision"].astype("string").fillna("day") == "day").to_numpy() & ~np.isnat(released)
@@ -73,13 +130,16 @@ def _songs(catalogue: Catalogue) -> tuple[pd.DataFrame, dict[str, int]]:
     is_default[is_day] = released[is_day] == released[is_day].astype("datetime64[Y]").astype("datetime64[D]")
     is_plain = {title: not parse_title(title).kinds for title in tracks["title"].dropna().unique()}
     plain = tracks["title"].map(is_plain).fillna(False).to_numpy(dtype=bool)
-    usable = is_day & plain & catalogue.is_scorable
+    sound = _sound_by_one(catalogue, is_day & plain & catalogue.is_scorable)
+    known = (~np.isnan(sound.points)).sum(axis=1) >= MIN_KNOWN
+    row = sound.row[known]
     frame = pd.DataFrame(
         {
-            "row": np.flatnonzero(usable),
-            "song": catalogue.song[usable],
-            "released": released[usable],
-            "default": is_default[usable],
+            "row": row,
+            "place": np.flatnonzero(known),
+            "song": catalogue.song[row],
+            "released": released[row],
+            "default": is_default[row],
         }
     )
     frame = frame.sort_values(["released", "row"]).drop_duplicates("song")
@@ -87,9 +147,10 @@ def _songs(catalogue: Catalogue) -> tuple[pd.DataFrame, dict[str, int]]:
         "no day of release": int((~is_day).sum()),
         "other version": int((is_day & ~plain).sum()),
         "sound not known": int((is_day & plain & ~catalogue.is_scorable).sum()),
+        "sound from another provider": int((is_day & plain & catalogue.is_scorable).sum()) - len(row),
         "default date": int(frame["default"].sum()),
     }
-    return frame[~frame["default"]].reset_index(drop=True), left_out
+    return frame[~frame["default"]].reset_index(drop=True), sound, left_out
 
 
 def _entered(frame: pd.DataFrame, songs: NDArray[np.object_], day: Days) -> tuple[Days, Days]:
@@ -139,7 +200,5 @@ def score_at_release(
         if profile is None:
             continue
         rows = np.flatnonzero(slot == number)
-        points = catalogue.points[found.row[rows]]
-        scores[rows] = profile.score(points, catalogue.recording[found.row[rows]])
-        density[rows] = profile.charting.log_density(profile.scaled(points))
+        scores[rows], density[rows] = profile.score_and_density(found.points[rows], catalogue.recording[found.row[rows]])
     return scores, density

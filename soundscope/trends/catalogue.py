@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,7 +20,7 @@ NEVER = np.datetime64("NaT", "D")
 
 _TRACKS = """
 select f.track_id, f.recording_id, f.title, f.artist, coalesce(t.artists, f.artist) as artists, f.genre,
-    t.release_date, t.release_precision, f.feature_provider, f.train_ok, f.key, f.mode, f.time_signature, t.explicit,
+    t.release_date, t.release_precision, f.feature_provider, f.train_ok, f.key, f.mode, f.time_signature,
     f.tempo, f.danceability, f.energy, f.valence, f.loudness, f.acousticness, f.instrumentalness, f.speechiness, f.liveness,
     f.duration_ms
 from marts.track_features f
@@ -31,6 +32,15 @@ select e.chart, e.chart_date, e.rank, d.size + 1 - e.rank as points, d.size, e.t
 from core.chart_entries e
 inner join core.chart_dates d on d.chart = e.chart and d.chart_date = e.chart_date
 order by e.chart, e.chart_date, e.rank
+"""
+# The sound of tracks by the providers that were not chosen for them.
+_OTHER_SOUND = """
+select a.track_id, a.provider, a.train_ok, a.key, a.mode, a.time_signature,
+    a.tempo, a.danceability, a.energy, a.valence, a.loudness, a.acousticness, a.instrumentalness, a.speechiness, a.liveness,
+    coalesce(a.duration_ms, f.duration_ms) as duration_ms
+from core.audio_features a
+inner join marts.track_features f on f.track_id = a.track_id and f.feature_provider <> a.provider
+order by a.track_id, a.provider
 """
 _POPULARITY = """
 select track_id, provider, popularity, valid_from, valid_to, is_native_scale from core.popularity_history order by track_id
@@ -45,12 +55,13 @@ class Catalogue:
         tracks: one row per track, in the order of track_id. released: (n,) the day by which it was out at the latest (a release
             known by its year counts from the year's last day), NaT where unknown.
         entries: chart entries with points, and `row`, the track's row in `tracks` or -1. day: (m,) their dates.
-        popularity: observations with their validity.
+        popularity: observations with their validity. other_sound: what providers not chosen for a track say of its sound, or None.
     """
 
     tracks: pd.DataFrame
     entries: pd.DataFrame
     popularity: pd.DataFrame
+    other_sound: pd.DataFrame | None = None
     released: Days = field(init=False)
     day: Days = field(init=False)
 
@@ -71,6 +82,34 @@ class Catalogue:
     def points(self) -> NDArray[np.float64]:
         """Points (n, 10) of the tracks, NaN where unknown."""
         return points(self.tracks)
+
+    @cached_property
+    def harmony(self) -> NDArray[np.float64]:
+        """(n, 3) key, mode and time signature, NaN where unknown."""
+        return harmony(self.tracks)
+
+    @cached_property
+    def train_ok(self) -> NDArray[np.bool_]:
+        """(n,) whether models may be trained on, and fed with, each track's sound."""
+        return self.tracks["train_ok"].fillna(False).to_numpy(dtype=bool)
+
+    @cached_property
+    def draw(self) -> NDArray[np.int64]:
+        """(n,) numbers that look random and depend on a track's id alone, so that a sample of the past is the same tomorrow."""
+        return np.array([zlib.crc32(str(name).encode()) for name in self.tracks["track_id"]], dtype=np.int64)
+
+    @cached_property
+    def fingerprint(self) -> NDArray[np.uint64]:
+        """(n,) hash of each track's id, recording, genre, sound and licence: what figures of it are made from besides dates."""
+        named = self.tracks[["track_id", "recording_id", "genre", "train_ok"]].astype("string").fillna("")
+        numbers = pd.DataFrame(np.column_stack([self.points, self.harmony]))
+        hashes = [pd.util.hash_pandas_object(part, index=False).to_numpy(dtype=np.uint64) for part in (named, numbers)]
+        return hashes[0] ^ (hashes[1] * np.uint64(0x9E3779B97F4A7C15))
+
+    @cached_property
+    def observed(self) -> tuple[Days, Days]:
+        """Days from which, and until which, each observation of popularity holds; NaT where it still does."""
+        return days(self.popularity["valid_from"]), days(self.popularity["valid_to"])
 
     @cached_property
     def is_scorable(self) -> NDArray[np.bool_]:
@@ -112,7 +151,13 @@ class Catalogue:
 
 def read_catalogue(con: duckdb.DuckDBPyConnection) -> Catalogue:
     """Read a build or a release; the connection is only read."""
-    return Catalogue(con.execute(_TRACKS).df(), con.execute(_ENTRIES).df(), con.execute(_POPULARITY).df())
+    return Catalogue(*(con.execute(query).df() for query in (_TRACKS, _ENTRIES, _POPULARITY, _OTHER_SOUND)))
+
+
+def harmony(frame: pd.DataFrame) -> NDArray[np.float64]:
+    """(n, 3) key, mode and time signature, NaN where unknown."""
+    names = ("key", "mode", "time_signature")
+    return np.column_stack([pd.to_numeric(frame[name]).to_numpy(dtype=np.float64, na_value=np.nan) for name in names])
 
 
 def days(values: pd.Series) -> Days:

@@ -6,6 +6,7 @@ Nothing about music belongs here. Points are rows of (n, d) arrays, already on a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,24 +14,26 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Real = NDArray[np.floating[Any]]
+Single = NDArray[np.float32]
 # Rows at a time: a block of kernels stays near 8 million values.
 _BLOCK_VALUES = 8_000_000
 _LOWEST = -1e4
 _LLOYD_STEPS = 8
 
 
-def log_kernels(x: Real, centres: Real, inverse_variance: Real) -> Real:
-    """Logarithms (n, k) of unnormalised Gaussians at x (n, d), with centres (k, d) and diagonal inverse variances (k, d).
+def _left(x: Real) -> Single:
+    """Rows (n, 2 d + 1) whose product with `_right` are logarithms of Gaussians."""
+    x = x.astype(np.float32)
+    return np.concatenate([x * x, x, np.ones((len(x), 1), dtype=np.float32)], axis=1)
 
-    The squared distance is taken apart into matrix products, so no (n, k, d) array is made.
+
+def _right(centres: Array, inverse_variance: Array, log_weight: Array) -> Single:
+    """Columns (2 d + 1, k): the squared distance taken apart, so that one matrix product gives log_weight - distance^2 / 2.
+
+    No (n, k, d) array is made. Single precision is enough: points lie within some tens of standard deviations.
     """
-    left = np.concatenate([x * x, x], axis=1)
-    right = np.concatenate([inverse_variance, -2.0 * centres * inverse_variance], axis=1)
-    squares = left @ right.T
-    squares += (centres * centres * inverse_variance).sum(axis=1)
-    np.maximum(squares, 0.0, out=squares)
-    squares *= -0.5
-    return squares
+    constant = log_weight - 0.5 * (centres * centres * inverse_variance).sum(axis=1)
+    return np.concatenate([-0.5 * inverse_variance.T, (centres * inverse_variance).T, constant[None, :]]).astype(np.float32)
 
 
 def log_sum_exp(values: Real) -> Real:
@@ -59,30 +62,32 @@ class Density:
     weights: Array
     is_exact: bool
 
+    @cached_property
+    def _columns(self) -> Single:
+        return _right(self.centres, self.inverse_variance, self.log_weight)
+
     def log_density(self, x: Array) -> Array:
         """Log density (n,) at x (n, d); memory is bounded by a block."""
         out = np.empty(len(x))
         block = max(_BLOCK_VALUES // len(self.centres), 1)
-        single = [a.astype(np.float32) for a in (self.centres, self.inverse_variance, self.log_weight)]
         for start in range(0, len(x), block):
-            values = log_kernels(x[start : start + block].astype(np.float32), single[0], single[1])
-            values += single[2]
-            out[start : start + block] = log_sum_exp(values)
+            out[start : start + block] = log_sum_exp(_left(x[start : start + block]) @ self._columns)
         return np.maximum(out, _LOWEST)
 
     def gradient(self, x: Array, leave_out: NDArray[np.intp] | None = None) -> Array:
         """Gradient (n, d) of the log density at x (n, d); `leave_out` (n,) names a component to ignore, -1 for none."""
-        single = [a.astype(np.float32) for a in (x, self.centres, self.inverse_variance, self.log_weight)]
-        values = log_kernels(*single[:3])
-        values += single[3]
+        left = _left(x)
+        values = left @ self._columns
         if leave_out is not None:
             rows = np.flatnonzero(leave_out >= 0)
             values[rows, leave_out[rows]] = -np.inf
         values -= values.max(axis=1, keepdims=True)
         share = np.exp(values, out=values)
         share /= share.sum(axis=1, keepdims=True)
-        pull = (self.centres * self.inverse_variance).astype(np.float32)
-        return (share @ pull - single[0] * (share @ single[2])).astype(np.float64)
+        # Of the columns: minus half the inverse variances, then centres times inverse variances.
+        d = x.shape[1]
+        pulled = share @ self._columns[: 2 * d].T
+        return (pulled[:, d:] + 2.0 * left[:, d : 2 * d] * pulled[:, :d]).astype(np.float64)
 
 
 def kernel_density(points: Array, weights: Array, bandwidth: float) -> Density:
@@ -122,11 +127,14 @@ def _cells(points: Array, weights: Array, cells: int, seed: int) -> NDArray[np.i
     """Cell (n,) of each point by Lloyd's iteration (1982) from drawn points; numbered without gaps."""
     centres = points[np.random.default_rng(seed).permutation(len(points))[:cells]]
     members = np.zeros(len(points), dtype=np.intp)
+    single = np.concatenate([points, np.ones((len(points), 1))], axis=1).astype(np.float32)
+    weighted = np.ascontiguousarray((points * weights[:, None]).T)
     for _ in range(_LLOYD_STEPS):
-        members = np.argmin((centres * centres).sum(axis=1) - 2.0 * points @ centres.T, axis=1)
+        right = np.concatenate([centres.T, -0.5 * (centres * centres).sum(axis=1)[None, :]]).astype(np.float32)
+        members = np.argmax(single @ right, axis=1)
         mass = np.bincount(members, weights, len(centres))
         kept = mass > 0
-        sums = np.column_stack([np.bincount(members, weights * column, len(centres)) for column in points.T])
+        sums = np.column_stack([np.bincount(members, column, len(centres)) for column in weighted])
         centres = sums[kept] / mass[kept, None]
         members = (np.cumsum(kept) - 1)[members]
     return members
@@ -139,12 +147,12 @@ def leave_one_out(density: Density, points: Array, index: NDArray[np.intp], band
         density: made from `points` (n, d), for its weights.
     """
     out = np.empty(len(index))
-    inverse = np.full(points.shape, bandwidth**-2.0)
     log_weight = np.log(density.weights) - points.shape[1] * np.log(bandwidth)
+    columns = _right(points, np.full(points.shape, bandwidth**-2.0), log_weight)
     block = max(_BLOCK_VALUES // len(points), 1)
     for start in range(0, len(index), block):
         part = index[start : start + block]
-        values = log_kernels(points[part], points, inverse) + log_weight
+        values = _left(points[part]) @ columns
         values[np.arange(len(part)), part] = _LOWEST
         out[start : start + block] = log_sum_exp(values) - np.log(np.maximum(1.0 - density.weights[part], 1e-12))
     return np.maximum(out, _LOWEST)

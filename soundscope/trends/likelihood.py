@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from soundscope.trends.candidates import Candidates
-from soundscope.trends.catalogue import Catalogue, Days
+from soundscope.trends.catalogue import Days
 
 Array = NDArray[np.float64]
 VERSION = "likelihood-1"
@@ -47,11 +47,9 @@ class Likelihood:
         return 1.0 / (1.0 + np.exp(-(self.slope * logit + self.offset)))
 
 
-def sound_inputs(catalogue: Catalogue, row: NDArray[np.intp], score: Array, density: Array) -> Array:
-    """Inputs (n, 15): the ten points, key, mode, time signature, alignment score, log density of charting songs."""
-    tracks = catalogue.tracks.iloc[row]
-    more = [pd.to_numeric(tracks[name]).to_numpy(dtype=np.float64, na_value=np.nan) for name in ("key", "mode", "time_signature")]
-    return np.column_stack([catalogue.points[row], *more, score, density])
+def sound_inputs(points: Array, harmony: Array, score: Array, density: Array) -> Array:
+    """Inputs (n, 15): points (n, 10), key, mode and time signature (n, 3), alignment score and log density of charting songs (n,)."""
+    return np.column_stack([points, harmony, score, density])
 
 
 def history_inputs(history: pd.DataFrame) -> Array:
@@ -59,11 +57,6 @@ def history_inputs(history: pd.DataFrame) -> Array:
     counts = np.log1p(history[["momentum", "chart_weeks", "chart_weeks_5y", "songs_5y"]].to_numpy())
     since = np.log1p(history["days_since_charted"].fillna(36_500.0).to_numpy())
     return np.column_stack([counts, history["best_points"].to_numpy(), since])
-
-
-def trainable(catalogue: Catalogue, row: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """(n,) whether models may be trained on, and fed with, each track's sound."""
-    return catalogue.tracks["train_ok"].fillna(False).to_numpy(dtype=bool)[row]
 
 
 def training_rows(found: Candidates, year: int) -> NDArray[np.bool_]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -23,8 +24,9 @@ HISTORY = ("momentum", "chart_weeks", "chart_weeks_5y", "songs_5y", "best_points
 class History:
     """Chart history of keys (artists or songs), sorted by key and date.
 
-    code_of: key -> number. start (k + 1,): where each key's events begin. day (m,): dates as day numbers. Running sums (m + 1,) of
-    points over chart size, of the same weighted for forgetting, and of songs seen for the first time.
+    code_of: key -> number. code, day (m,): each event's key and date as a day number. decayed, new_songs, best (m,): within the key up
+    to that event, the sum of points over chart size weighted for forgetting, the songs seen for the first time, the best points over
+    chart size. Each key has sums of its own: others, and later dates, leave no trace in them, not even by rounding.
     """
 
     code_of: dict[str, int]
@@ -56,11 +58,11 @@ class History:
         forget = np.exp2(-(day - self.origin) / HALF_LIFE_DAYS)
         last = np.where(any_yet, day - self.day[np.maximum(high - 1, 0)], np.nan)
         values = {
-            "momentum": (self.decayed[high] - self.decayed[low]) * forget,
+            "momentum": _before(self.decayed, low, high) * forget,
             "chart_weeks": (high - low).astype(float),
             "chart_weeks_5y": (high - recent).astype(float),
-            "songs_5y": self.new_songs[high] - self.new_songs[recent],
-            "best_points": np.where(any_yet, self.best[np.maximum(high - 1, 0)], 0.0),
+            "songs_5y": _before(self.new_songs, low, high) - _before(self.new_songs, low, recent),
+            "best_points": _before(self.best, low, high),
         }
         out = pd.DataFrame(0.0, index=np.arange(len(keys)), columns=list(HISTORY))
         for name, found in values.items():
@@ -76,9 +78,16 @@ class History:
         """How many events, in sorted order, come before the end of that day of that key."""
         return np.searchsorted(self._rank, code * _SPAN + np.clip(day + _SHIFT, 0, _SPAN - 1), side="right")
 
-    @property
+    @cached_property
     def _rank(self) -> NDArray[np.int64]:
         return self.code * _SPAN + self.day + _SHIFT
+
+
+def _before(values: NDArray[np.float64], low: NDArray[np.intp], high: NDArray[np.intp]) -> NDArray[np.float64]:
+    """What a running figure of a key, whose events begin at `low`, was just before event `high`; 0 before its first."""
+    if not len(values):
+        return np.zeros(len(high))
+    return np.where(high > low, values[np.maximum(high - 1, 0)], 0.0)
 
 
 # Room for day numbers of some centuries beside the key's number.
@@ -135,13 +144,13 @@ def _history(keys: Sequence[tuple[str, ...]], days: Days, entries: pd.DataFrame,
     worth = (entries["points"].to_numpy(dtype=float) / entries["size"].to_numpy(dtype=float))[row]
     origin = int(day.min()) if len(day) else 0
     first = ~pd.DataFrame({"code": code, "song": songs[row]}).duplicated().to_numpy()
-    best = pd.Series(worth).groupby(code).cummax().to_numpy() if len(code) else worth
+    running = pd.DataFrame({"decayed": worth * np.exp2((day - origin) / HALF_LIFE_DAYS), "first": first.astype(float)}).groupby(code)
     return History(
         code_of={str(name): number for number, name in enumerate(uniques)},
         code=code,
         day=day,
-        decayed=np.concatenate([[0.0], np.cumsum(worth * np.exp2((day - origin) / HALF_LIFE_DAYS))]),
-        new_songs=np.concatenate([[0.0], np.cumsum(first.astype(float))]),
-        best=best,
+        decayed=running["decayed"].cumsum().to_numpy(),
+        new_songs=running["first"].cumsum().to_numpy(),
+        best=pd.Series(worth).groupby(code).cummax().to_numpy(),
         origin=origin,
     )

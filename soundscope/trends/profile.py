@@ -81,26 +81,20 @@ class Profile:
 
         Memory is bounded: the points are gone through in blocks.
         """
-        out = np.empty(len(points))
+        return self.score_and_density(points, recording)[0]
+
+    def score_and_density(self, points: Array, recording: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Scores (n,) as `score` gives them, and log densities of the charting songs (n,)."""
+        above, below = np.empty(len(points)), np.empty(len(points))
         for start in range(0, len(points), 262_144):
             part = slice(start, start + 262_144)
             z = self.scaled(points[part])
-            out[part] = self.charting.log_density(z) - self.released.log_density(z)
-            self._leave_out(out[part], z, recording[part])
-        return out
-
-    def _leave_out(self, out: Array, z: Array, recording: NDArray[np.int64]) -> None:
-        charts, in_charts = _find(self.charting_recording, recording)
-        recent, in_recent = _find(self.released_recording, recording)
-        rows = np.flatnonzero(in_charts | in_recent)
-        if not len(rows):
-            return
-        above, below = self.charting.log_density(z[rows]), self.released.log_density(z[rows])
-        own = in_charts[rows]
-        above[own] = leave_one_out(self.charting, self.charting_points, charts[rows][own], BANDWIDTH)
-        own = in_recent[rows]
-        below[own] = leave_one_out(self.released, self.released_points, recent[rows][own], BANDWIDTH)
-        out[rows] = above - below
+            above[part], below[part] = self.charting.log_density(z), self.released.log_density(z)
+        place, own = _find(self.charting_recording, recording)
+        above[own] = leave_one_out(self.charting, self.charting_points, place[own], BANDWIDTH)
+        place, own = _find(self.released_recording, recording)
+        below[own] = leave_one_out(self.released, self.released_points, place[own], BANDWIDTH)
+        return above - below, above
 
     def exact_score(self, points: Array) -> Array:
         """Scores (n,) by the exact kernel densities, for measuring the approximation; slow, leaves nothing out."""
@@ -153,6 +147,7 @@ class ChartWeeks:
         self.day = catalogue.day[place]
         self.row = catalogue.entries["row"].to_numpy()[place]
         self.points = catalogue.entries["points"].to_numpy(dtype=float)[place]
+        self.size = catalogue.entries["size"].to_numpy(dtype=float)[place]
         known = (self.row >= 0) & catalogue.is_scorable[np.maximum(self.row, 0)] if len(catalogue.tracks) else self.row >= 0
         self.known = known
         self.recording = np.where(self.row >= 0, catalogue.recording[np.maximum(self.row, 0)], -1) if len(place) else self.row

@@ -91,9 +91,10 @@ def explain(aligner: Aligner, row: int, chart: str) -> Alignment | None:
     z = profile.deviation(c.points[one])[0]
     genre = c.tracks["genre"]
     in_genre = al.percentile_in_genre(scores, genre.iloc[one], among_scores, genre.iloc[among])[0]
-    seen = popularity_as_of(c, aligner.weeks(chart), as_of).iloc[row]
+    seen = popularity_as_of(c, aligner.weeks(chart), as_of, one).iloc[0]
     fit = float(al.percentile(scores, among_scores)[0])
-    likelihood, reason = aligner.likelihood(chart, as_of, one, scores, profile)
+    density = profile.score_and_density(c.points[one], c.recording[one])[1]
+    likelihood, reason = aligner.likelihood(chart, as_of, one, scores, density)
     features = [{"feature": name, "z": _known(z[i]), "contribution": float(values[0, i])} for i, name in enumerate(INPUTS)]
     return Alignment(
         chart=chart,
