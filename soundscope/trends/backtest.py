@@ -50,7 +50,8 @@ def score_candidates(catalogue: Catalogue, chart: str, tell: Callable[[str], Non
 
     Momentum and "artist charted before" count chart dates up to eight days before release, so that the song itself has no say. The
     timeless centroid is the mean of all songs that charted before 2011 or, for songs released before 2011, of those that charted
-    before their quarter: the first as in a yardstick fixed once, the second because the future is not known.
+    before their quarter: the first as in a yardstick fixed once, the second because the future is not known. The likelihood with momentum
+    sees sound, the artist's history, whether the song is a single, and how many songs of the artist came out the same day.
     """
     say = tell or (lambda _: None)
     weeks, releases = ChartWeeks(catalogue, chart), Releases(catalogue)
@@ -73,11 +74,11 @@ def score_candidates(catalogue: Catalogue, chart: str, tell: Callable[[str], Non
     artist = np.array([first_artist(name) if isinstance(name, str) else "" for name in tracks["artist"]], dtype=object)
     say(f"{chart}: models of the years")
     sound = lk.sound_inputs(found.points, found.harmony, values["alignment"], values["density_of_charting"])
-    both = np.column_stack([lk.history_inputs(history), _same_day(artist, found), sound])
+    both = np.column_stack([catalogue.is_single[found.row], lk.history_inputs(history), _same_day(artist, found), sound])
     allowed = found.train_ok
     values["chart_likelihood"] = _rolling(found, sound, allowed, seed)
     # Of sound, the linear part sees the two scores alone.
-    linear = (*range(len(HISTORY) + 1), both.shape[1] - 2, both.shape[1] - 1)
+    linear = (*range(len(HISTORY) + 2), both.shape[1] - 2, both.shape[1] - 1)
     values["likelihood_with_momentum"] = _rolling(found, both, allowed, seed, linear)
     genre = tracks["genre"].astype("object").to_numpy()
     return Scored(found, values, artist, genre, (history["chart_weeks"] == 0).to_numpy())

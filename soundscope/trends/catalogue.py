@@ -19,7 +19,7 @@ Days = NDArray[np.datetime64]
 NEVER = np.datetime64("NaT", "D")
 
 _TRACKS = """
-select f.track_id, f.recording_id, f.title, f.artist, coalesce(t.artists, f.artist) as artists, f.genre,
+select f.track_id, f.recording_id, f.title, f.artist, coalesce(t.artists, f.artist) as artists, t.album, f.genre,
     t.release_date, t.release_precision, f.feature_provider, f.train_ok, f.key, f.mode, f.time_signature,
     f.tempo, f.danceability, f.energy, f.valence, f.loudness, f.acousticness, f.instrumentalness, f.speechiness, f.liveness,
     f.duration_ms
@@ -128,6 +128,14 @@ class Catalogue:
         first = pd.Series(self.day[own >= 0]).groupby(self.recording[own[own >= 0]]).min()
         charted = days(first.reindex(self.recording))
         return np.fmin(self.released, charted)
+
+    @cached_property
+    def is_single(self) -> NDArray[np.bool_]:
+        """(n,) tracks whose album is called as they are: singles, mostly."""
+        named = self.tracks[["title", "album"]].astype("object")
+        core = {text: parse_title(text).core for text in pd.unique(named.to_numpy().ravel()) if isinstance(text, str)}
+        pairs = zip(named["title"], named["album"], strict=True)
+        return np.array([bool(core.get(title)) and core.get(title) == core.get(album) for title, album in pairs], dtype=bool)
 
     @cached_property
     def song(self) -> NDArray[np.object_]:

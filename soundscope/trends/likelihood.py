@@ -19,11 +19,12 @@ from soundscope.trends.candidates import Candidates
 from soundscope.trends.catalogue import Days
 
 Array = NDArray[np.float64]
-VERSION = "likelihood-1"
+VERSION = "likelihood-2"
 YEARS = 10
 MIN_ROWS, MIN_POSITIVE = 300, 20
 _FOLDS = 3
-_TREES = 200
+# Trees of the model, and of the models of the folds, which serve calibration alone.
+_TREES, _FOLD_TREES = 100, 50
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,13 @@ def fit(
     held = np.full(len(y), np.nan)
     for k in range(_FOLDS):
         rest = fold != k
-        held[~rest] = _raw(*_models(x[rest], y[rest], seed, linear), x[~rest])
+        held[~rest] = _raw(*_models(x[rest], y[rest], seed, linear, _FOLD_TREES), x[~rest])
     slope, offset = _platt(_logit(held), y)
-    forest, second = _models(x, y, seed, linear)
+    forest, second = _models(x, y, seed, linear, _TREES)
     return Likelihood(year, len(y), positive, None, forest, second, slope, offset)
 
 
-def _models(x: Array, y: NDArray[np.int64], seed: int, linear: Sequence[int]) -> tuple[Any, Any]:
+def _models(x: Array, y: NDArray[np.int64], seed: int, linear: Sequence[int], trees: int) -> tuple[Any, Any]:
     import lightgbm
     from sklearn.compose import make_column_transformer
     from sklearn.ensemble import ExtraTreesClassifier
@@ -108,7 +109,7 @@ def _models(x: Array, y: NDArray[np.int64], seed: int, linear: Sequence[int]) ->
 
     forest = make_pipeline(
         SimpleImputer(strategy="median", keep_empty_features=True),
-        ExtraTreesClassifier(_TREES, min_samples_leaf=8, max_features=0.5, n_jobs=1, random_state=seed),
+        ExtraTreesClassifier(trees, min_samples_leaf=8, max_features=0.5, n_jobs=1, random_state=seed),
     ).fit(x, y)
     if linear:
         chosen = make_column_transformer((StandardScaler(), list(linear)))
@@ -126,7 +127,17 @@ def _raw(forest: Any, second: Any, x: Array) -> Array:
     with warnings.catch_warnings():
         # LightGBM was given plain arrays, and is asked with plain arrays.
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
-        return 0.5 * (forest.predict_proba(x)[:, 1] + second.predict_proba(x)[:, 1])
+        return 0.5 * (_share(forest, x) + second.predict_proba(x)[:, 1])
+
+
+def _share(forest: Any, x: Array) -> Array:
+    """The forest's probabilities (n,); asking its trees one by one is several times quicker for a few rows."""
+    imputer, trees = forest[0], forest[-1]
+    filled = imputer.transform(x).astype(np.float32)
+    total = np.zeros(len(x))
+    for tree in trees.estimators_:
+        total += tree.predict_proba(filled, check_input=False)[:, 1]
+    return total / len(trees.estimators_)
 
 
 def _logit(p: Array) -> Array:
