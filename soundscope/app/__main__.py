@@ -6,7 +6,7 @@ import sys
 
 from streamlit.web.cli import main
 
-from soundscope.app.pages import fits, model, overview, playground, quality, track, trends  # noqa: F401
+from soundscope.app import site  # noqa: F401
 
 if __name__ == "__main__":
     sys.argv[0] = "streamlit"

@@ -70,7 +70,7 @@ def fit_of(source: Source, chart: str) -> Fit | None:
     return _fit(source.release_id, str(source.release.path), chart) if source.has("marts.popularity_alignment") else None
 
 
-@st.cache_resource(max_entries=24, show_spinner="Reading what charts…")
+@st.cache_resource(max_entries=24, show_spinner=False)
 def _fit(release_id: str, path: str, chart: str) -> Fit | None:
     whole = instance(release_id, path)
     cursor = whole.cursor()

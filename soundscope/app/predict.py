@@ -37,7 +37,7 @@ def champion(source: Source) -> dict[str, Any] | None:
     )
 
 
-@st.cache_resource(max_entries=4, show_spinner="Loading the model…")
+@st.cache_resource(max_entries=4, show_spinner=False)
 def model(model_id: str, sha256: str | None) -> Stored:
     """The stored model.
 

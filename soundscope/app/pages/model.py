@@ -29,6 +29,7 @@ _SPLITS = {
     "recording_unseen_artist": "tracks of artists it has not seen",
 }
 _MOST = 18
+_CALIBRATED_ON = 40_000
 _LABEL = {"genre": "genre", "family": "family", "mood": "mood"}
 
 
@@ -205,10 +206,14 @@ def _per_genre(source: Source, model_id: str, split: str) -> None:
 def _calibration(source: Source, model_id: str, models: Any) -> None:
     st.subheader("Can its probabilities be believed?", anchor=False)
     target = str(models.loc[models["model_id"] == model_id, "target"].iloc[0])
+    label = _LABEL.get(target, "genre")
+    scored = source.one("select count(*) as n from ml.predictions where model_id = ? and rank = 1", [model_id])
+    every = (scored["n"] if scored else 0) // _CALIBRATED_ON + 1
     rows = source.ask(
-        f"select p.track_id, f.recording_id, p.probability, p.genre = f.{_LABEL.get(target, 'genre')} as is_right from ml.predictions p "
-        f"join marts.track_features f on f.track_id = p.track_id where p.model_id = ? and p.rank = 1 and f.{_LABEL.get(target, 'genre')} is not null",
-        [model_id],
+        f"select p.track_id, f.recording_id, p.probability, p.genre = f.{label} as is_right from ml.predictions p "
+        f"join marts.track_features f on f.track_id = p.track_id "
+        f"where p.model_id = ? and p.rank = 1 and f.{label} is not null and hash(p.track_id) % ? = 0",
+        [model_id, every],
     )
     try:
         models_folder = source.settings.paths.models
