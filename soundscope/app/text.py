@@ -5,6 +5,7 @@ Titles, artists and labels are other people's text. In Markdown they pass throug
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from dataclasses import dataclass
@@ -101,7 +102,8 @@ def to_csv(frame: pd.DataFrame) -> bytes:
         if not pd.api.types.is_numeric_dtype(safe[name]):
             safe[name] = safe[name].map(_safe_cell)
     safe.columns = [_safe_cell(str(name)) for name in safe.columns]
-    return safe.to_csv(index=False).encode("utf-8-sig")
+    # Quoted all, because a bare carriage return inside a text would begin a row.
+    return safe.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC).encode("utf-8-sig")
 
 
 def to_parquet(frame: pd.DataFrame) -> bytes:

@@ -110,15 +110,24 @@ def _table(content: bytes, name: str) -> pd.DataFrame:
         raise BadInput(f"{name} is empty or no text.", next_step="save it as CSV in UTF-8 and try again.")
     first = words.lstrip().splitlines()[0]
     separator = max(",;\t", key=first.count)
+    rows: list[list[str]] = []
     try:
-        table = pd.read_csv(
-            io.StringIO(words), sep=separator, dtype=str, keep_default_na=False, nrows=MOST_ROWS + 1, engine="python", on_bad_lines="error", quoting=csv.QUOTE_MINIMAL,
-        )  # fmt: skip
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError) as error:
-        raise BadInput(
-            f"{name} is not a table: {str(error).splitlines()[0][:200]}.",
-            next_step="each row needs as many fields as the first one.",
-        ) from error
+        for number, row in enumerate(csv.reader(io.StringIO(words, newline=""), delimiter=separator, strict=True), start=1):
+            if rows and row and len(row) != len(rows[0]):
+                raise BadInput(
+                    f"{name} is not a table: line {number} has {len(row)} fields, the first one {len(rows[0])}.",
+                    next_step="each line needs as many fields as the first one; put texts that hold a separator in double quotes.",
+                )
+            if row:
+                rows.append(row)
+            if len(rows) > MOST_ROWS + 1:
+                break
+    except csv.Error as error:
+        raise BadInput(f"{name} is not a table: {error}.", next_step="save it as CSV in UTF-8 and try again.") from error
+    names = [column.strip() or f"column {place}" for place, column in enumerate(rows[0], start=1)]
+    if len(set(names)) < len(names):
+        raise BadInput(f"{name} has two columns of one name.", next_step="give each column a name of its own.")
+    table = pd.DataFrame(rows[1:], columns=names, dtype=object)
     if table.empty:
         raise BadInput(
             f"{name} has no rows below its first line.",
@@ -129,8 +138,7 @@ def _table(content: bytes, name: str) -> pd.DataFrame:
             f"{name} has {len(table.columns):,} columns; at most {_MOST_COLUMNS} are read.",
             next_step="keep the ones that are needed.",
         )
-    table.columns = [str(column) for column in table.columns]
-    return table.astype("object")
+    return table
 
 
 def _numbers(column: pd.Series, field: str, name: str, refused: list[tuple[int, str, str, str]]) -> pd.Series:

@@ -7,6 +7,7 @@ import threading
 
 import duckdb
 import streamlit as st
+from streamlit import runtime
 
 from soundscope.app import fit, predict, search
 from soundscope.app.source import Source
@@ -19,7 +20,8 @@ _LOG = logging.getLogger(__name__)
 
 def warm(source: Source) -> None:
     """Begin, once per release; returns at once. Whoever needs one of them meanwhile waits for it instead of making it twice."""
-    _thread(source.release_id, source)
+    if runtime.exists():
+        _thread(source.release_id, source)
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
