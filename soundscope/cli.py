@@ -12,6 +12,7 @@ import typer
 
 from soundscope import __version__, errors
 from soundscope.cli_app import register as register_app
+from soundscope.cli_genre import register as register_genre
 from soundscope.cli_match import match_app
 from soundscope.cli_trends import register as register_trends
 from soundscope.errors import BadInput
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.add_typer(match_app, name="match")
 register_trends(app)
+register_genre(app)
 register_app(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -305,55 +307,6 @@ def build(
         )
         begun.facts["message"] = f"built {models} tables"
     print(f"Built {models} tables. Next: soundscope train, soundscope score, soundscope publish.")
-
-
-@app.command()
-def train(json: Json = False) -> None:
-    """Train a baseline and a challenger on the built tables; the gate decides whether the challenger is used."""
-    from soundscope.output import show_json
-    from soundscope.pipeline import steps
-    from soundscope.pipeline.run import open_run
-
-    with open_run(_settings(), "train") as begun:
-        steps.begin_release(begun)
-        outcome = steps.train_step(begun)
-        steps.build_step(begun, ("ml",))
-        begun.facts["message"] = f"trained: {outcome['verdict']}"
-    if json:
-        show_json(outcome)
-        return
-    print(outcome["report"])
-
-
-@app.command()
-def score(json: Json = False) -> None:
-    """Score every new or changed track with the champion."""
-    from soundscope.output import show_json
-    from soundscope.pipeline import steps
-    from soundscope.pipeline.run import open_run
-
-    with open_run(_settings(), "score") as begun:
-        steps.begin_release(begun)
-        scored = steps.score_step(begun)
-        steps.build_step(begun, ("ml",))
-        begun.facts["message"] = f"scored {scored:,} tracks"
-    if json:
-        show_json({"scored": scored})
-        return
-    print(
-        f"{scored:,} tracks scored."
-        if scored
-        else "No track is new or changed, or there is no champion (see `soundscope models`)."
-    )
-
-
-@app.command()
-def models(json: Json = False) -> None:
-    """Trained models with their figures, the verdict on each, and which one is used."""
-    from soundscope.output import show_query
-    from soundscope.pipeline.queries import MODELS
-
-    show_query(_settings(), MODELS, json)
 
 
 @app.command()

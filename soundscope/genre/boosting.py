@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 # Rounds times classes: each round grows one tree per class, so this bounds the time whatever the number of labels.
 _TREES = 6000
-_SHARED_ROWS = 20_000
+SHARED_ROWS = 20_000
 
 
 class BoostedTrees(ClassifierMixin, BaseEstimator):
@@ -71,7 +71,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
             "bagging_freq": 1,
             "feature_fraction": self.columns,
             # Fewer thresholds than rows can tell apart cost nothing, and most of the time goes into counting them.
-            "max_bin": 255 if k <= 20 and len(X) >= _SHARED_ROWS else 63,
+            "max_bin": 255 if k <= 20 and len(X) >= SHARED_ROWS else 63,
             "num_threads": self._threads(len(X)),
             "seed": self.seed,
             "deterministic": True,
@@ -121,7 +121,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
 
     def _threads(self, n: int) -> int:
         # Threads wait for each other at every node: on few rows that costs more than they save, and far more on a busy machine.
-        return self.threads if n >= _SHARED_ROWS else 1
+        return self.threads if n >= SHARED_ROWS else 1
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())

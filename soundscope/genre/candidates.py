@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from soundscope.errors import BadInput
 from soundscope.genre import features
-from soundscope.genre.boosting import BoostedTrees
+from soundscope.genre.boosting import SHARED_ROWS, BoostedTrees
 from soundscope.genre.calibrate import Calibration, log_loss
 from soundscope.genre.context import CONTEXT
 from soundscope.genre.forest import CompactForest
@@ -31,6 +31,8 @@ BASELINE = "softmax_regression"
 STRONGEST = "evidence_ensemble"
 # Rows times classes from which the ensemble no longer fits into a night's run: 45 thousand rows of some 700 dirty labels took nine minutes.
 _ENSEMBLE_WORK = 20_000_000
+# Labels from which scikit-learn's boosting is left out; LightGBM is of the same kind and many times faster there.
+_HIST_CLASSES = 20
 
 
 class Candidate(Protocol):
@@ -39,6 +41,9 @@ class Candidate(Protocol):
     classes_: NDArray[np.object_]
     # Log-loss on the held rows before any of them trained: candidates are compared by it, and the frozen rows stay out of the choice.
     held_log_loss_: float
+    # What was said of those rows then, as `said` gives it: the baseline of how predictions are spread.
+    held_said_: NDArray[np.int32]
+    held_sure_: NDArray[np.float32]
 
     def fit(self, frame: pd.DataFrame, label: NDArray, groups: pd.Series, held: NDArray[np.bool_]) -> Candidate:
         """Fit on rows n with labels (n,); `groups` (n,) are never to be torn apart, `held` (n,) fixes calibration."""
@@ -57,6 +62,12 @@ def matrix(frame: pd.DataFrame, inputs: Inputs, popularity: bool) -> pd.DataFram
         return own
     around = [name for name in CONTEXT if popularity or name != "artist_popularity"]
     return pd.concat([own, *(features.numbers(frame, name).rename(name) for name in around)], axis=1)
+
+
+def said(proba: NDArray[np.float64]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Column (n,) of the likeliest label under proba (n, K), and its probability (n,)."""
+    first = proba.argmax(axis=1)
+    return first.astype(np.int32), proba[np.arange(len(proba)), first].astype(np.float32)
 
 
 class Tabular(ClassifierMixin, BaseEstimator):
@@ -104,13 +115,15 @@ class Tabular(ClassifierMixin, BaseEstimator):
         self.fitted_ = self._fitted(X[~held], y[~held])
         unseen = self._raw(X[held & known])
         self.calibration_ = Calibration().fit(unseen, y[held & known])
-        self.held_log_loss_ = log_loss(self.calibration_.apply(unseen), y[held & known])
+        calibrated = self.calibration_.apply(unseen)
+        self.held_log_loss_ = log_loss(calibrated, y[held & known])
+        self.held_said_, self.held_sure_ = said(calibrated)
         if self.refit and held.any():
             self.fitted_ = self._fitted(X, y)
         return self
 
     def _fitted(self, X: NDArray[np.float64], y: NDArray[np.intp]) -> Any:
-        with threadpool_limits(self.threads):
+        with threadpool_limits(self.threads if len(X) >= SHARED_ROWS else 1):
             return clone(self.estimator).fit(X, y)
 
     def predict_proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
@@ -124,7 +137,7 @@ class Tabular(ClassifierMixin, BaseEstimator):
     def _raw(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         proba = np.zeros((len(X), len(self.classes_)))
         if len(X):
-            with threadpool_limits(self.threads):
+            with threadpool_limits(self.threads if len(X) >= SHARED_ROWS else 1):
                 proba[:, self.fitted_.classes_.astype(int)] = self.fitted_.predict_proba(X)
         return proba
 
@@ -183,9 +196,12 @@ ALGORITHMS: dict[str, tuple[Factory, bool]] = {
 }
 
 
-def strongest_for(n: int, n_classes: int) -> str:
-    """The stronger candidate of a nightly run, by what it costs: the ensemble, or a forest where rows times classes are too many."""
-    return STRONGEST if n * n_classes <= _ENSEMBLE_WORK else "random_forest"
+def names_for(n: int, n_classes: int) -> tuple[str, ...]:
+    """The candidates of a training run on n rows and n_classes labels, the baseline first; what would take many minutes is left out."""
+    if n * n_classes > _ENSEMBLE_WORK:
+        return (BASELINE, "random_forest")
+    boosted = ("hist_gradient_boosting", "lightgbm") if n_classes <= _HIST_CLASSES else ("lightgbm",)
+    return (BASELINE, "logistic_regression", "random_forest", *boosted, STRONGEST)
 
 
 def make(

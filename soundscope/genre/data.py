@@ -117,6 +117,15 @@ def load_training(con: duckdb.DuckDBPyConnection, target: str = "genre", min_cla
     )
 
 
+def count_labelled(con: duckdb.DuckDBPyConnection, target: str) -> int:
+    """Labelled tracks that may train, of whatever label; what `load_training` reads before it leaves out rare labels."""
+    row = con.execute(
+        f"select count(*) from ({TRACKS_SQL}) tracks join ({_LABELS_SQL[target]}) labels on labels.track_id = tracks.track_id "
+        "where tracks.train_ok and labels.label_ok"
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def _count(left_out: dict[str, int], reason: str, values: pd.Series) -> None:
     for value, n in values.fillna("none").value_counts().sort_index().items():
         left_out[f"{reason}: {value}"] = int(n)

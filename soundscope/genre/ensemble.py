@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from soundscope.genre import evidence
 from soundscope.genre.boosting import BoostedTrees
 from soundscope.genre.calibrate import Calibration, log_loss, softmax
-from soundscope.genre.candidates import Inputs, matrix
+from soundscope.genre.candidates import Inputs, matrix, said
 from soundscope.genre.forest import CompactForest
 from soundscope.genre.pool import Pool
 
@@ -63,7 +63,9 @@ class EvidenceEnsemble(ClassifierMixin, BaseEstimator):
         self.pool_ = None if k <= FEW_CLASSES else Pool().fit(first, rest, y[held])
         unseen = self._joined(first, rest)
         self.calibration_ = Calibration().fit(unseen, y[held])
-        self.held_log_loss_ = log_loss(self.calibration_.apply(unseen), y[held])
+        calibrated = self.calibration_.apply(unseen)
+        self.held_log_loss_ = log_loss(calibrated, y[held])
+        self.held_said_, self.held_sure_ = said(calibrated)
         self.models_ = self._fitted(X, y, k, boosted)
         return self
 

@@ -17,6 +17,9 @@ from threadpoolctl import threadpool_limits
 from soundscope.genre.calibrate import FLOOR
 
 BINS = 15
+# A first label less likely than not is "not sure"; probabilities are calibrated, so the threshold means the same for every model.
+SURE_FROM = 0.5
+_OWN = 7
 RESAMPLES = 500
 
 
@@ -75,7 +78,8 @@ def evaluate(
 
     Figures for 'all': accuracy, balanced_accuracy (mean recall of the classes that occur), macro_f1 (mean F1 of the classes that occur),
     top3_accuracy, log_loss (natural, probabilities not below 1e-6), calibration_error (expected, 15 equal bins of the first
-    probability; Guo et al. 2017), any_label_accuracy (right if the track carries the predicted label at all), n. Per class:
+    probability; Guo et al. 2017), any_label_accuracy (right if the track carries the predicted label at all), sure_share
+    (rows whose first probability is at least 0.5), sure_accuracy (accuracy of those), n. Per class:
     precision, recall, f1, support. A ratio over nothing is 0.
 
     Args:
@@ -122,7 +126,7 @@ def _row_sums(
     label: NDArray[np.object_],
     labels: Sequence[frozenset[str]] | None,
 ) -> NDArray[np.float64]:
-    """What each row adds to the sums (n, 5 + 3 K + 3 BINS)."""
+    """What each row adds to the sums (n, 7 + 3 K + 3 BINS)."""
     n, k = full.shape
     rows = np.arange(n)
     right = (first == truth).astype(float)
@@ -131,29 +135,31 @@ def _row_sums(
     top3 = (above < 3) & (full[rows, truth] > 0)
     carried = labels if labels is not None else [frozenset((name,)) for name in label]
     credited = [names[column] in several for column, several in zip(first, carried, strict=True)]
-    out = np.zeros((n, 5 + 3 * k + 3 * BINS))
-    out[:, :5] = np.column_stack([np.ones(n), right, top3, row_losses(full, truth), credited])
-    out[rows, 5 + truth] = 1.0
-    out[rows, 5 + k + first] = 1.0
-    out[rows, 5 + 2 * k + truth] = right
     sure = full[rows, first]
+    is_sure = (sure >= SURE_FROM).astype(float)
+    out = np.zeros((n, _OWN + 3 * k + 3 * BINS))
+    out[:, :_OWN] = np.column_stack([np.ones(n), right, top3, row_losses(full, truth), credited, is_sure, is_sure * right])
+    out[rows, _OWN + truth] = 1.0
+    out[rows, _OWN + k + first] = 1.0
+    out[rows, _OWN + 2 * k + truth] = right
     place = np.minimum((sure * BINS).astype(int), BINS - 1)
-    out[rows, 5 + 3 * k + place] = 1.0
-    out[rows, 5 + 3 * k + BINS + place] = sure
-    out[rows, 5 + 3 * k + 2 * BINS + place] = right
+    bins = _OWN + 3 * k
+    out[rows, bins + place] = 1.0
+    out[rows, bins + BINS + place] = sure
+    out[rows, bins + 2 * BINS + place] = right
     return out
 
 
 def _reader(k: int) -> Callable[[NDArray[np.float64]], dict[tuple[str, int], NDArray[np.float64]]]:
-    """A function from sums (B, 5 + 3 K + 3 BINS) to every figure (B,), by metric and class column (-1 for all)."""
+    """A function from sums (B, 7 + 3 K + 3 BINS) to every figure (B,), by metric and class column (-1 for all)."""
 
     def ratio(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.divide(a, b, out=np.zeros_like(a), where=b > 0)
 
     def read(sums: NDArray[np.float64]) -> dict[tuple[str, int], NDArray[np.float64]]:
         n = sums[:, 0]
-        true, said, hit = (sums[:, 5 + i * k : 5 + (i + 1) * k] for i in range(3))
-        bins = 5 + 3 * k
+        true, said, hit = (sums[:, _OWN + i * k : _OWN + (i + 1) * k] for i in range(3))
+        bins = _OWN + 3 * k
         sure, right = sums[:, bins + BINS : bins + 2 * BINS], sums[:, bins + 2 * BINS :]
         occurs = true > 0
         recall, precision, f1 = ratio(hit, true), ratio(hit, said), ratio(2 * hit, true + said)
@@ -166,6 +172,8 @@ def _reader(k: int) -> Callable[[NDArray[np.float64]], dict[tuple[str, int], NDA
             ("log_loss", -1): sums[:, 3] / n,
             ("calibration_error", -1): np.abs(sure - right).sum(axis=1) / n,
             ("any_label_accuracy", -1): sums[:, 4] / n,
+            ("sure_share", -1): sums[:, 5] / n,
+            ("sure_accuracy", -1): ratio(sums[:, 6], sums[:, 5]),
         }
         for column in range(k):
             out["precision", column] = precision[:, column]

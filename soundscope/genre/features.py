@@ -7,6 +7,7 @@ never features.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 import numpy as np
 import pandas as pd
@@ -29,9 +30,39 @@ AUDIO = (
 TEXT = ("title", "artist", "artists", "album")
 COLUMNS = (*AUDIO, "popularity", "explicit", "release_date", *TEXT)
 
+# What a reader is told of: columns that are only another view of one thing are told of together, under its name.
+_TOLD_AS = {
+    "tempo_folded": "tempo",
+    "duration_log": "duration_ms",
+    "key_sin": "key",
+    "key_cos": "key",
+    "instrumentalness_log": "instrumentalness",
+    "acousticness_log": "acousticness",
+    "artist_count": "credits",
+    "album_is_title": "album",
+    "title_in_album": "album",
+}
+_TOLD_BY_START = {"release_": "release_year", "title_": "title", "says_": "title", "album_": "album"}
+_NAME_SHAPE = ("length", "words", "upper", "digits", "unusual")
+
 _VERSION_WORDS = ("remix", "live", "remaster", "acoustic", "edit", "version", "mix", "deluxe", "soundtrack")
 _FEATURED = re.compile(r"[(\[ -](?:feat\.?|ft\.?|featuring|with)\s+([^)\]]+)", re.IGNORECASE)
 _JOINERS = re.compile(r"\s*(?:;|,|&|\+| x | and | y | feat\.? | ft\.? | featuring | with )\s*", re.IGNORECASE)
+
+
+def plain(words: str) -> str:
+    """Lower case, without accents."""
+    decomposed = unicodedata.normalize("NFKD", words)
+    return "".join(c for c in decomposed if not unicodedata.combining(c)).lower()
+
+
+def told_as(column: str) -> str:
+    """The feature a column of a model's input is told as: 'tempo_folded' as tempo, 'title_length' as title."""
+    if column in _TOLD_AS:
+        return _TOLD_AS[column]
+    if column.startswith("artist_"):
+        return "artist" if column.removeprefix("artist_") in _NAME_SHAPE else "other tracks of the artist"
+    return next((name for start, name in _TOLD_BY_START.items() if column.startswith(start)), column)
 
 
 def text(frame: pd.DataFrame, column: str) -> pd.Series:

@@ -6,6 +6,7 @@ gigabytes. A leaf holds few tracks, hence few classes.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class CompactForest(ClassifierMixin, BaseEstimator):
         table = _table(X)
         self.classes_, index = np.unique(np.asarray(y), return_inverse=True)
         self.n_features_in_ = table.shape[1]
-        parts, leaves, roots, nodes, rows = [], [], [], 0, 0
+        parts, leaves, weights, roots, nodes, rows = [], [], [], [], 0, 0
         for begin in range(0, self.trees, _BATCH):
             grown = RandomForestClassifier(
                 min(_BATCH, self.trees - begin),
@@ -59,6 +60,7 @@ class CompactForest(ClassifierMixin, BaseEstimator):
                 parts.append((tree.feature, tree.threshold, left, right))
                 value = tree.value[is_leaf, 0, :]
                 leaves.append(sparse.csr_matrix((value / value.sum(axis=1, keepdims=True)).astype(np.float32)))
+                weights.append(tree.weighted_n_node_samples[is_leaf].astype(np.float32))
                 roots.append(nodes)
                 nodes += tree.node_count
                 rows += int(is_leaf.sum())
@@ -67,6 +69,8 @@ class CompactForest(ClassifierMixin, BaseEstimator):
         self.left_, self.right_ = left.astype(np.int32), right.astype(np.int32)
         self.roots_ = np.array(roots, dtype=np.int32)
         self.leaves_ = sparse.vstack(leaves, format="csr")
+        self.weight_ = np.concatenate(weights)
+        self.__dict__.pop("_below", None)
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -78,6 +82,60 @@ class CompactForest(ClassifierMixin, BaseEstimator):
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The likeliest label (n,)."""
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def contributions(self, X: ArrayLike, label: int) -> NDArray[np.float64]:
+        """What each column adds to the share of one label, (n, d + 1), the share over all training rows last; they add up to it.
+
+        Along a path each split changes the label's share among the training rows below; the change is its column's (Saabas 2014,
+        "Interpreting random forests"). An attribution, not Shapley values.
+
+        Args:
+            X: rows (n, d).
+            label: position in `classes_`.
+        """
+        table = _table(X)
+        low, high = self._below
+        weight = self._weights()
+        held = np.concatenate([[0.0], np.cumsum(weight * np.asarray(self.leaves_[:, [label]].todense()).ravel())])
+        whole = np.concatenate([[0.0], np.cumsum(weight)])
+        share = (held[high] - held[low]) / (whole[high] - whole[low])
+        out = np.zeros((len(table), self.n_features_in_ + 1))
+        for root in self.roots_:
+            node = np.full(len(table), root, dtype=np.int32)
+            going = np.arange(len(table))
+            while len(going := going[self.right_[node[going]] >= 0]):
+                here = node[going]
+                column = self.feature_[here]
+                below = np.where(table[going, column] <= self.threshold_[here], self.left_[here], self.right_[here])
+                out[going, column] += share[below] - share[here]
+                node[going] = below
+        out[:, -1] = share[self.roots_].sum()
+        return out / len(self.roots_)
+
+    def prior(self) -> NDArray[np.float64]:
+        """Share (K,) of each label among the training rows as the trees drew them."""
+        total = np.asarray(self.leaves_.T @ self._weights(), dtype=np.float64).ravel()
+        return total / total.sum()
+
+    def _weights(self) -> NDArray[np.float64]:
+        # Files of an earlier version do not hold how many rows a leaf has.
+        held = getattr(self, "weight_", None)
+        return np.ones(self.leaves_.shape[0]) if held is None else held.astype(np.float64)
+
+    @cached_property
+    def _below(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """First leaf at or below each node, and one after the last: nodes are stored depth first, so its leaves are neighbours."""
+        leaf = self.right_ < 0
+        first = np.cumsum(leaf) - leaf
+        last = np.arange(len(leaf))
+        while len(inner := np.flatnonzero(~leaf[last])):
+            last[inner] = self.right_[last[inner]]
+        return first, first[last] + 1
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        state.pop("_below", None)
+        return state
 
     def _proba(self, table: NDArray[np.float32]) -> NDArray[np.float64]:
         n, trees = len(table), len(self.roots_)

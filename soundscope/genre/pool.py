@@ -68,9 +68,10 @@ class Pool(BaseEstimator):
     def parts(
         self, probas: Sequence[NDArray[np.float64]], found: dict[str, NDArray[np.float32]]
     ) -> dict[str, NDArray[np.float64]]:
-        """What each source, and all models together, add to the logits (n, K); with the bias they add up to `logits`."""
+        """What each model ('model 0', ...) and each source adds to the logits (n, K); with the bias they add up to `logits`."""
         k, at = probas[0].shape[1], len(probas)
-        out = {"model all": self._sum(self._terms(probas, {}), self.weights_[:at], np.zeros(k))}
+        models = zip(self._terms(probas, {}), self.weights_[:at], strict=True)
+        out = {f"model {i}": self._sum([term], np.array([weight]), np.zeros(k)) for i, (term, weight) in enumerate(models)}
         for name, values in found.items():
             terms = self._terms(probas, {name: values})[len(probas) :]
             out[name] = self._sum(terms, self.weights_[at : at + len(terms)], np.zeros(k))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from soundscope.genre import drift, splits
+from soundscope.genre import drift, gate, splits
 from soundscope.genre.calibrate import log_loss
-from soundscope.genre.candidates import Candidate
+from soundscope.genre.candidates import Candidate, Inputs
 from soundscope.genre.data import TrainingSet
-from soundscope.genre.evaluate import Evaluation
+from soundscope.genre.evaluate import SURE_FROM, Evaluation
 from soundscope.genre.gate import Verdict
 from soundscope.genre.registry import Stored
 from soundscope.settings import Settings
@@ -35,12 +35,13 @@ class Trained:
     """One fitted candidate and what was found of it on the frozen rows.
 
     frozen (m,): their positions in the training set. proba, majority (m, K): the model's and the label frequencies' probabilities in
-    the model's class order. evaluations: split -> figures. inputs: what it looks at. sha256: of the stored file.
+    the model's class order. evaluations: split -> figures. inputs: what it looks at. sha256: of the stored file. importance: what
+    `permutation_importance` gave.
     """
 
     model_id: str
     algorithm: str
-    inputs: str
+    inputs: Inputs
     model: Candidate
     frozen: NDArray[np.intp]
     proba: NDArray[np.float64]
@@ -48,6 +49,7 @@ class Trained:
     n_train: int
     evaluations: dict[str, Evaluation]
     sha256: str = ""
+    importance: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def licences(con: duckdb.DuckDBPyConnection, data: TrainingSet) -> dict[str, str]:
@@ -60,13 +62,15 @@ def licences(con: duckdb.DuckDBPyConnection, data: TrainingSet) -> dict[str, str
 
 @dataclass(frozen=True)
 class Run:
-    """What all models of one training run share."""
+    """What all models of one training run share; why: what made it due; n_labelled: labelled tracks, rare labels among them."""
 
     data: TrainingSet
     settings: Settings
     release_id: str
     now: datetime
     licences: dict[str, str]
+    why: str | None = None
+    n_labelled: int = 0
 
     def model_id(self, algorithm: str) -> str:
         """'<target>-<algorithm>-<yyyymmddThhmmss>'."""
@@ -99,7 +103,9 @@ class Run:
                 row["metric"]: {name: _plain(row[name]) for name in ("value", "ci_low", "ci_high")}
                 for row in whole[whole["class"] == "all"].to_dict("records")
             },
-            "reference": drift.reference(self.data.frame),
+            "importance": {row["class"]: _plain(row["value"]) for row in one.importance.to_dict("records")},
+            "not_sure_below": SURE_FROM,
+            "reference": drift.reference(self.data.frame.drop(index=one.frozen), one.model),
             "seed": self.settings.train.seed,
             "versions": {name: version(name) for name in _LIBRARIES},
             "meant_for": "suggesting labels for tracks of the same catalogue; not for judging artists, listeners or rights.",
@@ -112,7 +118,10 @@ class Run:
         runs = []
         for one in trained:
             if one is challenger:
-                runs.append(self._run(one, verdict.promoted, "promoted" if verdict.promoted else "refused", verdict.reason))
+                reason = verdict.reason + (f"; trained because {self.why}" if self.why else "")
+                runs.append(self._run(one, verdict.promoted, "promoted" if verdict.promoted else "refused", reason))
+            elif problem := self._beaten(one):
+                runs.append(self._run(one, False, "refused", problem))
             else:
                 runs.append(self._run(one, False, "candidate", _set_aside(one, challenger)))
         if verdict.promoted and reigning is not None:
@@ -128,6 +137,15 @@ class Run:
             "confusion": pd.concat(confusion, ignore_index=True)[["model_id", "split", "true_genre", "predicted_genre", "n"]],
         }
 
+    def _beaten(self, one: Trained) -> str | None:
+        """Why a candidate is no use at all: label frequencies have the smaller log-loss on the frozen rows."""
+        names = [str(c) for c in one.model.classes_]
+        known = np.isin(self.data.label[one.frozen].astype(str), names)
+        if not known.any():
+            return None
+        verdict = gate.admissible(self.data.label[one.frozen][known], one.proba[known], one.majority[known], names)
+        return None if verdict.promoted else verdict.reason
+
     def not_trained(self, problem: str, champion: str | None) -> tuple[dict[str, pd.DataFrame], str]:
         """The single row, and the report, of a run that had too little to train on."""
         trainable = ", ".join(f"{name} {n:,}" for name, n in self.data.providers.items()) or "none"
@@ -139,7 +157,8 @@ class Run:
 
     def report(self, trained: Sequence[Trained], challenger: Trained, verdict: Verdict, note: str) -> str:
         """The run in text: what was trained on, the figures of each model, and the verdict."""
-        lines = [
+        lines = [f"Trained because {self.why}."] if self.why else []
+        lines += [
             f"Target {self.data.target}: {len(self.data):,} trainable tracks, {len(self.data.classes)} classes, "
             f"{len(trained[0].frozen):,} of them frozen for measuring.",
             "Providers: " + ", ".join(f"{name} {n:,}" for name, n in self.data.providers.items()) + ".",
@@ -150,6 +169,9 @@ class Run:
             figures = one.evaluations["recording"]
             shown = ", ".join(f"{name} {figures.value(name):.3f}" for name in _SHOWN)
             lines.append(f"{one.model_id} ({one.inputs}): {shown}.")
+            for split, found in one.evaluations.items():
+                if split != "recording":
+                    lines.append(f"  {split}: accuracy {found.value('accuracy'):.3f}, log_loss {found.value('log_loss'):.3f}.")
         lines.append(note)
         lines.append(f"{challenger.model_id}: {'promoted' if verdict.promoted else 'refused'}, {verdict.reason}.")
         if self.settings.profile == "sandbox":
@@ -198,11 +220,13 @@ class Run:
         baseline = {
             "majority_accuracy": float((truth == names[int(one.majority[0].argmax())]).mean()),
             "majority_log_loss": log_loss(one.majority[known], index),
+            "n_labelled": float(self.n_labelled),
         }
         tables.append(
             pd.DataFrame({"metric": list(baseline), "class": "all", "value": list(baseline.values()), "split": "recording"})
         )
-        rows = pd.concat(tables, ignore_index=True).assign(model_id=one.model_id)
+        tables.append(one.importance.assign(split="recording"))
+        rows = pd.concat([table for table in tables if len(table)], ignore_index=True).assign(model_id=one.model_id)
         return rows[["model_id", "split", "metric", "class", "value", "ci_low", "ci_high"]]
 
 

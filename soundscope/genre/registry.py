@@ -183,6 +183,23 @@ def champion(con: duckdb.DuckDBPyConnection, target: str = "genre") -> str | Non
     return None if row is None else str(row[0])
 
 
+def recorded_hash(con: duckdb.DuckDBPyConnection, model_id: str) -> str | None:
+    """The hash the warehouse recorded of a model's file, or None if it does not know the model."""
+    if not has_table(con, "ml", "model_runs"):
+        return None
+    row = con.execute("select artefact_sha256 from ml.model_runs where model_id = ?", [model_id]).fetchone()
+    return None if row is None else row[0]
+
+
+def has_table(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+    """Whether the database of the connection holds a table."""
+    found = con.execute(
+        "select count(*) from information_schema.tables where table_schema = ? and table_name = ? and table_catalog = current_database()",
+        [schema, table],
+    ).fetchone()
+    return bool(found and found[0])
+
+
 def _folder(models: Path, model_id: str) -> Path:
     if not _ID.fullmatch(model_id):
         raise BadInput(f"{model_id!r} is no model id.", next_step="list the models with: soundscope models")

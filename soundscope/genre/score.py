@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from soundscope.genre import features, registry
 from soundscope.genre.context import CONTEXT, add_context, read_catalogue
 from soundscope.genre.data import TRACKS_SQL
+from soundscope.genre.evaluate import SURE_FROM
 from soundscope.settings import Settings
 
 TOP = 3
@@ -45,13 +46,14 @@ def score(
         only: track ids to restrict to; all tracks if None.
 
     Yields:
-        Columns track_id, model_id, genre, probability, rank (1 the likeliest), release_id, scored_at, input_hash.
+        Columns track_id, model_id, genre, probability, rank (1 the likeliest), is_unsure (the likeliest is less likely than not;
+        the same for all ranks), release_id, scored_at, input_hash.
 
     Raises:
         BadInput: there is no such model.
         SoundScopeError: its file is damaged.
     """
-    stored = registry.load(settings.paths.models, model_id, _recorded_hash(con, model_id))
+    stored = registry.load(settings.paths.models, model_id, registry.recorded_hash(con, model_id))
     names = stored.model.classes_.astype(str)
     catalogue = read_catalogue(con, TRACKS_SQL)
     for batch in _batches(con, model_id, only):
@@ -62,12 +64,12 @@ def score(
             rows = top(due["track_id"], stored.model.predict_proba(due), names)
             hashes = np.repeat(due["input_hash"].to_numpy(), min(TOP, len(names)))
             yield rows.assign(model_id=model_id, release_id=release_id, scored_at=now, input_hash=hashes)[
-                ["track_id", "model_id", "genre", "probability", "rank", "release_id", "scored_at", "input_hash"]
+                ["track_id", "model_id", "genre", "probability", "rank", "is_unsure", "release_id", "scored_at", "input_hash"]
             ]
 
 
 def top(track_id: pd.Series, proba: NDArray[np.float64], names: NDArray) -> pd.DataFrame:
-    """The likeliest labels of each track, best first: track_id, genre, probability, rank; ties in the order of `names`."""
+    """The likeliest labels of each track, best first: track_id, genre, probability, rank, is_unsure; ties in the order of `names`."""
     width = min(TOP, proba.shape[1])
     order = np.argsort(-proba, axis=1, kind="stable")[:, :width]
     return pd.DataFrame(
@@ -76,6 +78,7 @@ def top(track_id: pd.Series, proba: NDArray[np.float64], names: NDArray) -> pd.D
             "genre": names[order].ravel(),
             "probability": np.take_along_axis(proba, order, axis=1).ravel(),
             "rank": np.tile(np.arange(1, width + 1), len(proba)),
+            "is_unsure": np.repeat(proba.max(axis=1) < SURE_FROM, width),
         }
     )
 
@@ -125,15 +128,3 @@ def _previous_table(con: duckdb.DuckDBPyConnection) -> str | None:
         "and table_catalog = current_database() and table_schema in ('raw', 'ml') order by table_schema desc limit 1"
     ).fetchone()
     return f"{found[0]}.predictions" if found else None
-
-
-def _recorded_hash(con: duckdb.DuckDBPyConnection, model_id: str) -> str | None:
-    """The hash the warehouse recorded of the model's file, if it knows the model."""
-    known = con.execute(
-        "select count(*) from information_schema.tables where table_schema = 'ml' and table_name = 'model_runs' "
-        "and table_catalog = current_database()"
-    ).fetchone()
-    if not known or not known[0]:
-        return None
-    row = con.execute("select artefact_sha256 from ml.model_runs where model_id = ?", [model_id]).fetchone()
-    return None if row is None else row[0]

@@ -1,10 +1,11 @@
-"""One training run: fit the baseline and a stronger model, measure both on the frozen rows, let the gate decide.
+"""One training run: fit the candidates, measure them on the frozen rows, let the gate decide on the best.
 
 Returns rows for the caller to land; the only thing written is the model folders.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,12 +15,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from soundscope.errors import SoundScopeError
-from soundscope.genre import candidates, gate, record, registry, splits
-from soundscope.genre.data import TrainingSet, load_training
+from soundscope.genre import candidates, gate, protocols, record, registry, splits
+from soundscope.genre.data import TrainingSet, count_labelled, load_training
 from soundscope.genre.evaluate import align, evaluate, majority
+from soundscope.genre.importance import permutation_importance
+from soundscope.genre.protocols import HELD_FOLD
 from soundscope.settings import Settings
-
-HELD_FOLD = 1
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,19 @@ class TrainOutcome:
 
 
 def train(
-    con: duckdb.DuckDBPyConnection, settings: Settings, release_id: str, now: datetime, champion: str | None
+    con: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    release_id: str,
+    now: datetime,
+    champion: str | None,
+    *,
+    why: str | None = None,
+    names: Sequence[str] | None = None,
 ) -> TrainOutcome:
     """Train on a built release and decide which model scores from now on.
 
-    The baseline and the stronger model are fitted without the frozen fold; the one with the smaller log-loss on the held fold is the
-    challenger, and only then is the frozen fold looked at.
+    The candidates are fitted without the frozen fold; the one with the smallest log-loss on the held fold is the challenger, and only
+    then is the frozen fold looked at. The challenger and the baseline are also measured under the other splits (`protocols.py`).
 
     Args:
         con: a connection to the build; only read.
@@ -50,6 +58,8 @@ def train(
         release_id: the release the rows come from.
         now: naive UTC; names the models.
         champion: the current champion of this target, or None.
+        why: what made this training due, for verdict and report.
+        names: the candidates, the baseline first; by default all that rows and labels allow (`candidates.names_for`).
 
     Too few trainable rows are no error: the outcome is `not_trained`, with counts, and the champion stays.
 
@@ -58,15 +68,22 @@ def train(
         SoundScopeError: a model cannot be stored.
     """
     data = load_training(con, settings.train.target, settings.train.min_class_rows)
-    run = record.Run(data, settings, release_id, now, record.licences(con, data))
+    labelled = count_labelled(con, settings.train.target)
+    run = record.Run(data, settings, release_id, now, record.licences(con, data), why, labelled)
     folds = data.folds("recording")
     problem = _too_little(data, folds, settings.train.min_rows)
     if problem:
         rows, report = run.not_trained(problem, champion)
         return TrainOutcome(rows, champion, "not_trained", report)
-    strongest = candidates.strongest_for(len(data), len(set(data.label)))
-    trained = [_fit(name, run, folds) for name in (candidates.BASELINE, strongest)]
+    n_classes = len(data.classes)
+    trained = [_fit(name, run, folds) for name in names or candidates.names_for(len(data), n_classes)]
     challenger = min(trained, key=lambda one: one.model.held_log_loss_)
+    threads, seed = settings.engine.threads, settings.train.seed
+    for one in trained:
+        if one.algorithm in (candidates.BASELINE, challenger.algorithm) and protocols.is_affordable(
+            one.algorithm, len(data), n_classes
+        ):
+            one.evaluations |= protocols.under_other_splits(data, one.algorithm, one.inputs, threads=threads, seed=seed)
     reigning, note = _load(settings, champion, data.target)
     verdict = _judge(challenger, reigning, run, folds)
     rows = run.rows(trained, challenger, verdict, reigning)
@@ -122,6 +139,9 @@ def _fit(name: str, run: record.Run, folds: NDArray[np.int64]) -> record.Trained
             for split, on in splits_of.items()
             if on.any()
         },
+    )
+    one.importance = permutation_importance(
+        model, data.frame.iloc[frozen].reset_index(drop=True), data.label[frozen], data.recording.iloc[frozen], seed=seed
     )
     seen = np.concatenate([registry.keys(data.track_id.iloc[rows]), registry.keys(data.recording.iloc[rows])])
     one.sha256 = registry.save(run.settings.paths.models, one.model_id, model, run.card(one), seen)

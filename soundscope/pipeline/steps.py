@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
-
-import duckdb
 
 from soundscope.ingest import tables as t
 from soundscope.ingest.fetch import FetchResult, fetch
@@ -19,8 +16,13 @@ from soundscope.ingest.plan import Batch, plan
 from soundscope.ingest.session import probe
 from soundscope.ingest.typed import create_raw
 from soundscope.pipeline.gates import hold_back
-from soundscope.pipeline.land import land_frames
-from soundscope.pipeline.loading import Progress, check_row, load_step
+from soundscope.pipeline.genre_steps import SCORE_KINDS as SCORE_KINDS
+from soundscope.pipeline.genre_steps import champion as champion
+from soundscope.pipeline.genre_steps import score_step as score_step
+from soundscope.pipeline.genre_steps import train_step as train_step
+from soundscope.pipeline.genre_steps import training_due as training_due
+from soundscope.pipeline.loading import Progress, check_row
+from soundscope.pipeline.loading import load_step as load_step
 from soundscope.pipeline.matching import match_step
 from soundscope.pipeline.ops import ops_tables
 from soundscope.pipeline.run import Run
@@ -168,76 +170,6 @@ def build_all(run: Run, on_model: Callable[[ModelResult], None] | None = None, *
     match_step(run)
     built = build_step(run, exclude=("staging",), on_model=on_model, full=full)
     return len(staged.models) + len(built.models)
-
-
-# --- train and score --------------------------------------------------------------------------------------------------
-
-
-def champion(con: duckdb.DuckDBPyConnection, target: str) -> str | None:
-    """The model scores are made with: the newest that was promoted and not retired since, or None."""
-    row = con.execute(
-        "select model_id from (select model_id, is_champion, fetched_at, row_no from raw.model_runs where target = ? "
-        "qualify row_number() over (partition by model_id order by fetched_at desc, row_no desc) = 1) "
-        "where is_champion order by fetched_at desc, row_no desc limit 1",
-        [target],
-    ).fetchone()
-    return row[0] if row else None
-
-
-def training_due(run: Run) -> str | None:
-    """Why a model should be trained now, or None."""
-    said = run.settings.train
-    with run.writer() as con:
-        create_raw(con)
-        current = champion(con, said.target)
-        newest = con.execute(
-            "select max(trained_at), max_by(verdict, trained_at) from raw.model_runs where target = ?", [said.target]
-        ).fetchone()
-    if newest is None or newest[0] is None:
-        return "no model has been trained yet"
-    if current is None and newest[1] == "not_trained":
-        return "there was too little to train on before"
-    if utcnow() - newest[0] > timedelta(days=said.every_days):
-        return f"the newest model is older than {said.every_days:g} days"
-    return None
-
-
-def train_step(run: Run) -> Mapping[str, Any]:
-    """Train on the candidate's tables, let the gate decide, and land models, figures and verdict."""
-    from soundscope.genre.train import train
-
-    with run.writer() as con:
-        before = champion(con, run.settings.train.target)
-        outcome = train(con, run.settings, run.release_id or "", utcnow(), before)
-    land_frames(run.settings, run.ledger, run.run_id, "train", outcome.rows.items())
-    load_step(run)
-    run.facts["trained"] = {"model_id": outcome.model_id, "verdict": outcome.verdict, "report": outcome.report}
-    return run.facts["trained"]
-
-
-def score_step(run: Run, progress: Progress | None = None) -> int:
-    """Score tracks that are new or changed with the champion, and land the predictions; returns how many tracks were scored."""
-    from soundscope.genre.score import score
-
-    scored = 0
-
-    def batches(con: duckdb.DuckDBPyConnection, model_id: str) -> Any:
-        nonlocal scored
-        for frame in score(con, run.settings, model_id, run.release_id or "", utcnow()):
-            scored += frame["track_id"].nunique()
-            if progress:
-                progress(scored, scored)
-            yield "predictions", frame
-
-    with run.writer() as con:
-        model_id = champion(con, run.settings.train.target)
-        if model_id is None:
-            run.facts["scored"] = 0
-            return 0
-        land_frames(run.settings, run.ledger, run.run_id, "score", batches(con, model_id))
-    load_step(run)
-    run.facts["scored"] = scored
-    return scored
 
 
 # --- publish ----------------------------------------------------------------------------------------------------------

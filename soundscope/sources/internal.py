@@ -15,12 +15,16 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "recordings": ("track_id", "recording_id"),
     "model_runs": (
-        "model_id", "trained_at", "target", "algorithm", "is_champion", "verdict", "reason", "release_id", "n_train", "n_classes",
-        "provider_mix", "artefact_sha256", "seed",
+        "model_id", "trained_at", "target", "algorithm", "is_champion", "verdict", "reason", "decided_by", "release_id", "n_train",
+        "n_classes", "provider_mix", "artefact_sha256", "seed",
     ),
     "model_metrics": ("model_id", "split", "metric", "class", "value", "ci_low", "ci_high"),
     "confusion": ("model_id", "split", "true_genre", "predicted_genre", "n"),
-    "predictions": ("track_id", "model_id", "genre", "probability", "rank", "release_id", "scored_at", "input_hash"),
+    "predictions": ("track_id", "model_id", "genre", "probability", "rank", "is_unsure", "release_id", "scored_at", "input_hash"),
+    "explanations": ("track_id", "model_id", "genre", "feature", "value", "contribution", "input_hash", "explained_at"),
+    "drift": (
+        "model_id", "feature", "as_of", "psi", "level", "n", "n_effective", "n_weeks", "noise", "is_held_back", "measured_at",
+    ),
     "alignment_batches": ("batch_id", "chart", "kind", "as_of", "input_hash", "n_rows", "scored_at"),
     "alignment": (
         "batch_id", "track_id", "chart", "as_of", "alignment", "alignment_in_genre", "score", "distance", "chart_likelihood",

@@ -59,8 +59,9 @@ def frame(n: int = 600, seed: int = 5, genres: tuple[str, ...] = GENRES, noise: 
         out.loc[row, same] = out.loc[row - 1, same].to_numpy()
     out.loc[rng.random(n) < 0.05, ["liveness", "popularity"]] = np.nan
     return out.assign(
-        feature_provider="import:demo", train_ok=True, licence="user-supplied", genre_train_ok=True, popularity_train_ok=True
-    )
+        feature_provider="import:demo", train_ok=True, licence="user-supplied", genre_train_ok=True, popularity_train_ok=True,
+        fetched_at=pd.Timestamp("2025-12-30"),
+    )  # fmt: skip
 
 
 def tables(con: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
@@ -72,14 +73,14 @@ def tables(con: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> None:
         f"""create or replace table marts.track_features as
         select track_id, title, artist, {", ".join(AUDIO)}, popularity, genre, 'Calm' as mood, 'derived' as mood_source, '1990s' as era,
             feature_provider, 'import:demo' as popularity_provider, train_ok,
-            'family ' || left(genre, 1) as family, genre_train_ok, popularity_train_ok from given"""
+            'family ' || left(genre, 1) as family, genre_train_ok, popularity_train_ok, track_id as feature_track_id, recording_id from given"""
     )
     con.execute(
         """create or replace table core.tracks as
-        select track_id, title, artist, artists, album, release_date::date as release_date, explicit, recording_id from given"""
+        select track_id, title, artist, artists, album, release_date::date as release_date, explicit, recording_id, null::varchar as isrc from given"""
     )
     con.execute(
-        "create or replace table core.audio_features as select track_id, feature_provider as provider, licence, train_ok from given"
+        "create or replace table core.audio_features as select track_id, feature_provider as provider, licence, train_ok, fetched_at from given"
     )
     con.execute(
         """create or replace table core.track_genres as

@@ -13,13 +13,16 @@ import pytest
 from genre_world import GENRES, frame, tables, warehouse
 
 from soundscope.errors import BadInput, SoundScopeError
-from soundscope.genre import registry, splits
+from soundscope.genre import candidates, compare, registry, splits
 from soundscope.genre.data import load_training
 from soundscope.genre.score import score
+from soundscope.genre.tell import tell
 from soundscope.genre.train import train
 from soundscope.ingest.raw_schema import RAW
 from soundscope.settings import load_settings
 
+# The other candidates are fitted in test_every_candidate_is_trained_compared_and_recorded.
+TWO = ("softmax_regression", "evidence_ensemble")
 NOW, LATER = datetime(2026, 1, 1), datetime(2026, 1, 2)
 
 
@@ -32,6 +35,7 @@ def _land(con: duckdb.DuckDBPyConnection, rows: dict[str, pd.DataFrame]) -> None
         con.register("given", given)
         con.execute(f"insert into raw.{table} by name select * from given")
         con.unregister("given")
+        con.execute(f"create or replace view ml.{table} as select * from raw.{table}" if table == "model_metrics" else "select 1")
     if "model_runs" in rows:
         con.execute(
             "create or replace table ml.model_runs as select * from raw.model_runs "
@@ -44,6 +48,11 @@ def _scores(con, settings, model_id, **more) -> pd.DataFrame:
     return pd.concat(found) if found else pd.DataFrame(columns=["track_id"])
 
 
+def _quickly(monkeypatch):
+    """Leave the other splits out, which the first run measures."""
+    monkeypatch.setattr("soundscope.genre.protocols.is_affordable", lambda *_: False)
+
+
 @pytest.fixture(scope="module")
 def first_run(tmp_path_factory):
     """One training run for all tests of this file, each of which works on copies of its files and rows."""
@@ -52,7 +61,7 @@ def first_run(tmp_path_factory):
         settings = load_settings()
     settings.paths.create()
     with warehouse() as con:
-        return train(con, settings, "r1", NOW, None), settings.paths.models
+        return train(con, settings, "r1", NOW, None, names=TWO), settings.paths.models
 
 
 @pytest.fixture
@@ -114,7 +123,16 @@ def test_first_run_promotes_the_stronger_model(con, settings, trained):
     assert (card["classes"], card["licences"]) == (sorted(GENRES), {"import:demo": "user-supplied"})
     metrics = trained.rows["model_metrics"]
     assert not metrics.duplicated(["model_id", "split", "metric", "class"]).any()
-    assert set(metrics["split"]) == {"recording", "recording_unseen_artist"}
+    assert set(metrics["split"]) == {"recording", "recording_unseen_artist", "artist", "forward", "random_leaky"}
+    others = metrics[(metrics["class"] == "all") & (metrics["metric"].isin(["accuracy", "any_label_accuracy"]))]
+    assert others.groupby(["split", "metric"])["model_id"].nunique().eq(2).all()
+    assert (others["ci_low"] <= others["value"]).all()
+    assert (others["value"] <= others["ci_high"]).all()
+    needed = metrics[metrics["metric"] == "permutation_importance"].set_index(["model_id", "class"])["value"]
+    assert needed[trained.model_id].index.isin(["tempo", "title", "artist", "other tracks of the artist"]).sum() == 4
+    assert needed[trained.model_id]["artist"] > needed[trained.model_id]["mode"]
+    assert "title" not in needed[runs.index[0]].index
+    assert metrics.loc[metrics["metric"] == "n_labelled", "value"].eq(600).all()
     whole = metrics[(metrics["model_id"] == trained.model_id) & (metrics["split"] == "recording") & (metrics["class"] == "all")]
     value = whole.set_index("metric")["value"]
     assert value["accuracy"] > value["majority_accuracy"] + 0.2
@@ -123,22 +141,73 @@ def test_first_run_promotes_the_stronger_model(con, settings, trained):
     assert confusion.tolist() == [frozen, frozen]
 
 
-def test_same_data_again_is_refused_and_the_champion_stays(con, settings, trained):
-    again = train(con, settings, "r2", LATER, trained.model_id)
+def test_every_candidate_is_trained_compared_and_recorded(settings):
+    with warehouse(250) as con:
+        outcome = train(con, settings, "r1", NOW, None, why="it was asked for")
+        runs = outcome.rows["model_runs"].set_index("algorithm")
+        assert tuple(runs.index) == candidates.names_for(250, 4) == (*candidates.ALGORITHMS, candidates.STRONGEST)
+        assert (runs["verdict"] == "promoted").sum() == 1
+        assert "trained because it was asked for" in runs.loc[runs["is_champion"], "reason"].iloc[0]
+        assert "trained because" in outcome.report.casefold()
+        _land(con, outcome.rows)
+        shown = compare.show(con, settings, outcome.model_id)
+        assert shown["run"]["is_champion"]
+        card = shown["card"]
+        assert {"release_id", "providers", "licences", "features", "split", "figures", "versions", "seed", "left_out"} <= set(
+            card
+        )
+        pair = compare.side_by_side(con, *(runs["model_id"].loc[list(TWO)]))
+        assert {row["split"] for row in pair["figures"]} >= {"recording"}
+        with pytest.raises(BadInput, match="There is no model"):
+            compare.show(con, settings, "genre-none")
+
+
+def test_what_label_frequencies_beat_is_refused(con, settings, monkeypatch):
+    # A softmax that ran away: sure of one label whatever it sees.
+    def rash(self, frame):
+        return np.tile(np.eye(len(self.classes_))[0] * 0.999 + 0.00025, (len(frame), 1))
+
+    _quickly(monkeypatch)
+    monkeypatch.setattr(candidates.Tabular, "predict_proba", rash)
+    runs = train(con, settings, "r1", NOW, None, names=TWO).rows["model_runs"].set_index("algorithm")
+    assert runs["verdict"].to_dict() == {"softmax_regression": "refused", "evidence_ensemble": "promoted"}
+    assert "does not beat" in runs.loc["softmax_regression", "reason"]
+
+
+@pytest.mark.parametrize("target", ["family", "mood"])
+def test_other_targets_train_score_and_explain_by_configuration(con, settings, target):
+    con.execute("update marts.track_features set mood_source = 'imported', mood = if(energy > 0.5, 'Happy', 'Sad')")
+    asked = settings.model_copy(update={"train": settings.train.model_copy(update={"target": target})})
+    outcome = train(con, asked, "r1", NOW, None, names=("softmax_regression", "logistic_regression"))
+    assert outcome.verdict == "promoted"
+    _land(con, outcome.rows)
+    assert registry.champion(con, target) == outcome.model_id
+    assert registry.champion(con) is None
+    wanted = con.execute("select track_id from core.tracks order by 1 limit 1").fetchone()[0]
+    said = _scores(con, asked, outcome.model_id, only=[wanted])
+    told = tell(con, asked, wanted)
+    assert told.likeliest[0] == (said["genre"].iloc[0], pytest.approx(said["probability"].iloc[0]))
+    assert set(said["genre"]) <= set(load_training(con, target).classes)
+
+
+def test_same_data_again_is_refused_and_the_champion_stays(con, settings, trained, monkeypatch):
+    _quickly(monkeypatch)
+    again = train(con, settings, "r2", LATER, trained.model_id, names=TWO)
     assert (again.verdict, again.model_id) == ("refused", trained.model_id)
     _land(con, again.rows)
     assert registry.champion(con) == trained.model_id
     assert "not better beyond noise" in again.rows["model_runs"]["reason"].iloc[1]
 
 
-def test_much_better_data_replaces_and_retires_the_champion(con, settings):
+def test_much_better_data_replaces_and_retires_the_champion(con, settings, monkeypatch):
+    _quickly(monkeypatch)
     poor = frame()
     poor["genre"] = np.where(np.arange(600) % 3 > 0, np.random.default_rng(1).permutation(poor["genre"]), poor["genre"])
     tables(con, poor)
-    first = train(con, settings, "r1", NOW, None)
+    first = train(con, settings, "r1", NOW, None, names=TWO)
     _land(con, first.rows)
     tables(con, frame())
-    second = train(con, settings, "r2", LATER, first.model_id)
+    second = train(con, settings, "r2", LATER, first.model_id, names=TWO)
     assert second.verdict == "promoted"
     _land(con, second.rows)
     assert registry.champion(con) == second.model_id != first.model_id
@@ -147,17 +216,19 @@ def test_much_better_data_replaces_and_retires_the_champion(con, settings):
     ]
 
 
-def test_champion_is_never_compared_on_rows_it_was_trained_on(con, settings, trained):
+def test_champion_is_never_compared_on_rows_it_was_trained_on(con, settings, trained, monkeypatch):
+    _quickly(monkeypatch)
     folder = settings.paths.models / trained.model_id
     np.save(folder / registry.SEEN_FILE, registry.keys(load_training(con).track_id))
-    outcome = train(con, settings, "r2", LATER, trained.model_id)
+    outcome = train(con, settings, "r2", LATER, trained.model_id, names=TWO)
     assert outcome.verdict == "refused"
     assert "trained on all" in outcome.report
 
 
-def test_lost_champion_is_said_and_replaced(con, settings, trained):
+def test_lost_champion_is_said_and_replaced(con, settings, trained, monkeypatch):
+    _quickly(monkeypatch)
     (settings.paths.models / trained.model_id / registry.MODEL_FILE).write_bytes(b"gone")
-    outcome = train(con, settings, "r2", LATER, trained.model_id)
+    outcome = train(con, settings, "r2", LATER, trained.model_id, names=TWO)
     assert outcome.verdict == "promoted"
     assert "could not be loaded" in outcome.report
 
@@ -181,20 +252,21 @@ def test_too_little_is_a_verdict_not_a_failure(con, settings):
 
 def test_one_label_and_empty_warehouse_are_not_trained(con, settings):
     con.execute("update marts.track_features set genre = 'ska'")
-    assert "only one genre" in train(con, settings, "r1", NOW, None).report
+    assert "only one genre" in train(con, settings, "r1", NOW, None, names=TWO).report
     con.execute("delete from marts.track_features")
-    outcome = train(con, settings, "r1", NOW, None)
+    outcome = train(con, settings, "r1", NOW, None, names=TWO)
     assert outcome.verdict == "not_trained"
     assert "0 trainable rows" in outcome.report
 
 
-def test_training_twice_gives_the_same_model(settings, tmp_path):
+def test_training_twice_gives_the_same_model(settings, tmp_path, monkeypatch):
+    _quickly(monkeypatch)
     found = []
     for part in ("a", "b"):
         again = settings.model_copy(update={"home": tmp_path / part})
         again.__dict__.pop("paths", None)
         with warehouse(300) as con:
-            outcome = train(con, again, "r1", NOW, None)
+            outcome = train(con, again, "r1", NOW, None, names=TWO)
             found.append((outcome.rows["model_metrics"], _scores(con, again, outcome.model_id)))
     pd.testing.assert_frame_equal(found[0][0], found[1][0])
     pd.testing.assert_frame_equal(found[0][1], found[1][1])
@@ -206,6 +278,8 @@ def test_scores_are_three_likeliest_of_every_trainable_track(con, settings, trai
     rows = _scores(con, settings, trained.model_id)
     assert list(rows) == [name for name in RAW["predictions"].columns]
     assert rows["track_id"].nunique() == 480
+    assert (rows.groupby("track_id")["probability"].transform("max") < 0.5).equals(rows["is_unsure"])
+    assert rows["is_unsure"].nunique() == 2
     assert not rows["track_id"].str.endswith(("7", "8")).any()
     per_track = rows.groupby("track_id")
     assert (per_track["rank"].agg(list).map(tuple) == (1, 2, 3)).all()
@@ -242,8 +316,9 @@ def test_scoring_part_of_the_tracks_gives_the_same_numbers(con, settings, traine
 
 
 def test_scoring_comes_in_batches_and_leaves_the_connection_free(settings, monkeypatch):
+    _quickly(monkeypatch)
     with warehouse(400) as con:
-        model_id = train(con, settings, "r1", NOW, None).model_id
+        model_id = train(con, settings, "r1", NOW, None, names=TWO).model_id
         copies = ", ".join(f"({i})" for i in range(9))
         con.execute(
             "insert into marts.track_features by name "

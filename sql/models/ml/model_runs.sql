@@ -11,6 +11,7 @@ select
     is_champion,
     verdict,
     reason,
+    coalesce(decided_by, 'gate') as decided_by,
     release_id,
     n_train,
     n_classes,

@@ -8,7 +8,9 @@ tracks as (
 ),
 
 newest as (
-    select *
+    select
+        *,
+        max(probability) over (partition by track_id, model_id, scored_at) as likeliest
     from predictions
     qualify
         scored_at = max(scored_at) over (partition by track_id, model_id)
@@ -24,6 +26,7 @@ select
     newest.genre,
     newest.probability,
     newest.rank,
+    coalesce(newest.is_unsure, newest.likeliest < 0.5) as is_unsure,
     newest.release_id,
     newest.scored_at,
     newest.input_hash
