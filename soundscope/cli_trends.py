@@ -80,7 +80,7 @@ def align(
 
     settings = _settings()
     with closing(open_release(settings)) as con:
-        aligner = Aligner(read_catalogue(con), settings.train.seed)
+        aligner = Aligner(read_catalogue(con, for_models=True), settings.train.seed)
         worth = dict(
             con.execute(
                 "select chart, auc from marts.alignment_backtest where score = 'alignment' and quarter = 'all' and segment = 'all'"

@@ -47,7 +47,7 @@ def align_step(run: Run, tell: Callable[[str], None] | None = None) -> int:
         nonlocal landed
         known = {(chart, kind, as_of): tag for chart, kind, as_of, tag in con.execute(_KNOWN).fetchall()}
         newest = set(known) - {(chart, "current", as_of) for chart, as_of in con.execute(_STALE).fetchall()}
-        aligner = Aligner(read_catalogue(con), run.settings.train.seed)
+        aligner = Aligner(read_catalogue(con, for_models=True), run.settings.train.seed)
         for table, frame in due(aligner, {key: known[key] for key in newest}, utcnow()):
             if table == "alignment_batches":
                 landed += 1
@@ -108,7 +108,7 @@ def backtest_step(run: Run, chart: str | None = None, tell: Callable[[str], None
                 tell(f"{name}: too few released songs that charted and did not; nothing to test")
 
     with run.writer() as con, _one_thread():
-        land_frames(run.settings, run.ledger, run.run_id, "backtest", frames(con, read_catalogue(con)))
+        land_frames(run.settings, run.ledger, run.run_id, "backtest", frames(con, read_catalogue(con, for_models=True)))
     if tested:
         load_step(run)
     return tested
@@ -125,6 +125,6 @@ def _catalogue_hash(catalogue: Any, version: str) -> str:
     import pandas as pd
 
     digest = hashlib.sha256(version.encode())
-    for frame in (catalogue.tracks, catalogue.entries):
+    for frame in (catalogue.tracks, catalogue.entries, catalogue.other_sound):
         digest.update(pd.util.hash_pandas_object(frame.astype("string").fillna("\0"), index=False).to_numpy().tobytes())
     return digest.hexdigest()[:16]

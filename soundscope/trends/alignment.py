@@ -41,14 +41,16 @@ def percentile(scores: Array, among: Array) -> Array:
     return _ranks(scores, np.sort(among))
 
 
-def percentile_in_genre(scores: Array, genres: pd.Series, among: Array, among_genres: pd.Series) -> Array:
-    """Percentiles (n,) among the tracks of the same genre; NaN without a genre or with fewer than 20 of it."""
+def percentile_in_genre(scores: Array, genres: NDArray[np.int64], among: Array, among_genres: NDArray[np.int64]) -> Array:
+    """Percentiles (n,) among the tracks of the same genre, given by number; NaN without one (-1) or with fewer than 20 of it."""
     out = np.full(len(scores), np.nan)
-    groups = pd.Series(np.arange(len(among))).groupby(among_genres.to_numpy()).indices
-    for genre, rows in pd.Series(np.arange(len(scores))).groupby(genres.to_numpy()).indices.items():
-        others = groups.get(genre, np.empty(0, dtype=np.intp))
-        if len(others) >= MIN_GENRE:
-            out[rows] = _ranks(scores[rows], np.sort(among[others]))
+    order = np.lexsort((among, among_genres))
+    values, numbers = among[order], among_genres[order]
+    for genre in np.unique(genres[genres >= 0]):
+        begin, end = np.searchsorted(numbers, [genre, genre + 1])
+        if end - begin >= MIN_GENRE:
+            mine = genres == genre
+            out[mine] = _ranks(scores[mine], values[begin:end])
     return out
 
 

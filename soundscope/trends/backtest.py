@@ -182,10 +182,11 @@ def _figures_of(scored: Scored, mask: NDArray[np.bool_], quarter: str, segment: 
         drawn = auc(label[known], values[known], weights[known])
         low, high = interval(drawn)
         row = _row(scored, name, quarter, segment, mask & np.isfinite(scored.values[name]))
-        row |= {"auc": float(auc(label[known], values[known])[0]), "ci_low": low, "ci_high": high, "lift_10": lift(label[known], values[known])}
+        value = float(auc(label[known], values[known])[0])
+        row |= {"auc": value, "ci_low": low, "ci_high": high, "lift_10": lift(label[known], values[known])}
         # A margin is one on the same songs.
         if np.isfinite(base[known]).all():
-            row["margin"] = row["auc"] - float(auc(label[known], base[known])[0])
+            row["margin"] = value - float(auc(label[known], base[known])[0])
             row["margin_low"], row["margin_high"] = interval(drawn - auc(label[known], base[known], weights[known]))
         out.append(row)
     return out

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -64,12 +63,14 @@ class Aligner:
         self._release_scores: dict[str, tuple[Array, Array]] = {}
         self._models: dict[tuple[str, int], lk.Likelihood] = {}
         self._training: dict[tuple[str, int], bytes] = {}
-        self._seen: tuple[Key, pd.DataFrame] | None = None
+        self._artists: dict[int, tuple[str, ...]] = {}
+        self._last: tuple[Key, tuple[Array, pd.DataFrame]] | None = None
 
-    @cached_property
-    def artists(self) -> list[tuple[str, ...]]:
-        """Artist keys of every track."""
-        return artist_keys(self.catalogue.tracks)
+    def artists(self, rows: NDArray[np.intp]) -> list[tuple[str, ...]]:
+        """Artist keys of tracks given by their rows (n,)."""
+        missing = [row for row in rows.tolist() if row not in self._artists]
+        self._artists.update(zip(missing, artist_keys(self.catalogue.tracks.iloc[missing]), strict=True))
+        return [self._artists[row] for row in rows.tolist()]
 
     def weeks(self, chart: str) -> ChartWeeks:
         """The chart's entries by date."""
@@ -119,10 +120,10 @@ class Aligner:
         for rows in (profile.charting_rows, profile.released_rows, batch.rows, among):
             digest.update(c.fingerprint[rows].tobytes())
         digest.update(profile.charting.weights.tobytes() + np.float64(profile.coverage).tobytes())
-        digest.update(self._momentum(batch).tobytes())
-        seen = self._popularity(batch)
+        momentum, seen = self._known(batch)
+        digest.update(momentum.tobytes())
         digest.update(seen[["popularity", "percentile"]].to_numpy(dtype=float).round(9).tobytes())
-        digest.update("\n".join("" if source is None else source for source in seen["source"]).encode())
+        digest.update("\n".join(source if isinstance(source, str) else "" for source in seen["source"]).encode())
         digest.update(self._training_hash(batch.chart, int(lk.year_of(batch.as_of))))
         return digest.hexdigest()[:16]
 
@@ -130,20 +131,21 @@ class Aligner:
         if (chart, year) not in self._training:
             found = self.candidates(chart)
             known = lk.training_rows(found, year)
-            digest = hashlib.sha256("\n".join(self.catalogue.tracks["track_id"].iloc[found.row[known]]).encode())
+            digest = hashlib.sha256("\n".join(self.catalogue.track_id[found.row[known]]).encode())
             for values in (found.released.astype(np.int64), found.points, found.harmony, found.label, found.train_ok):
                 digest.update(values[known].tobytes())
             self._training[chart, year] = digest.digest()
         return self._training[chart, year]
 
-    def _popularity(self, batch: Batch) -> pd.DataFrame:
-        if self._seen is None or self._seen[0] != batch.key:
-            found = popularity_as_of(self.catalogue, self.weeks(batch.chart), batch.as_of, batch.rows)
-            self._seen = (batch.key, found)
-        return self._seen[1]
+    def _known(self, batch: Batch) -> tuple[Array, pd.DataFrame]:
+        """Momentum and popularity of a batch's tracks; asked for twice, for the hash and for the rows."""
+        if self._last is None or self._last[0] != batch.key:
+            seen = popularity_as_of(self.catalogue, self.weeks(batch.chart), batch.as_of, batch.rows)
+            self._last = (batch.key, (self._momentum(batch), seen))
+        return self._last[1]
 
     def _momentum(self, batch: Batch) -> Array:
-        keys = [self.artists[row] for row in batch.rows]
+        keys = self.artists(batch.rows)
         return self.history(batch.chart).as_of(keys, np.full(len(keys), batch.as_of))["momentum"].to_numpy()
 
     # --- the supervised model ---
@@ -187,24 +189,24 @@ class Aligner:
 
     def make(self, batch: Batch, profile: Profile) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Rows for raw.alignment and raw.alignment_contributions, without batch and hash."""
-        c, tracks, is_current = self.catalogue, self.catalogue.tracks, batch.kind == "current"
+        c, is_current = self.catalogue, batch.kind == "current"
         among = al.population(c, batch.as_of, is_current=is_current)
         among_scores, density = profile.score_and_density(c.points[among], c.recording[among])
-        points, genres, scores = c.points[batch.rows], tracks["genre"].iloc[batch.rows], among_scores
+        points, scores = c.points[batch.rows], among_scores
         if not is_current:
             scores, density = profile.score_and_density(points, c.recording[batch.rows])
         likelihood, reason = self.likelihood(batch.chart, batch.as_of, batch.rows, scores, density)
-        seen = self._popularity(batch)
+        momentum, seen = self._known(batch)
         frame = pd.DataFrame(
             {
-                "track_id": tracks["track_id"].iloc[batch.rows].to_numpy(),
+                "track_id": c.track_id[batch.rows],
                 "alignment": al.percentile(scores, among_scores),
-                "alignment_in_genre": al.percentile_in_genre(scores, genres, among_scores, tracks["genre"].iloc[among]),
+                "alignment_in_genre": al.percentile_in_genre(scores, c.genre[batch.rows], among_scores, c.genre[among]),
                 "score": scores,
                 "distance": al.distance(profile, points),
                 "chart_likelihood": likelihood,
                 "likelihood_reason": reason,
-                "artist_momentum": self._momentum(batch),
+                "artist_momentum": momentum,
                 "popularity": seen["popularity"].to_numpy(),
                 "popularity_source": seen["source"].to_numpy(),
                 "n_reference": profile.n_reference,

@@ -104,7 +104,7 @@ class Catalogue:
         named = self.tracks[["track_id", "recording_id", "genre", "train_ok"]].astype("string").fillna("")
         numbers = pd.DataFrame(np.column_stack([self.points, self.harmony]))
         hashes = [pd.util.hash_pandas_object(part, index=False).to_numpy(dtype=np.uint64) for part in (named, numbers)]
-        return hashes[0] ^ (hashes[1] * np.uint64(0x9E3779B97F4A7C15))
+        return np.asarray(hashes[0] ^ (hashes[1] * np.uint64(0x9E3779B97F4A7C15)), dtype=np.uint64)
 
     @cached_property
     def observed(self) -> tuple[Days, Days]:
@@ -128,6 +128,16 @@ class Catalogue:
         first = pd.Series(self.day[own >= 0]).groupby(self.recording[own[own >= 0]]).min()
         charted = days(first.reindex(self.recording))
         return np.fmin(self.released, charted)
+
+    @cached_property
+    def genre(self) -> NDArray[np.int64]:
+        """(n,) number of each track's genre, -1 without one."""
+        return pd.factorize(self.tracks["genre"], sort=True)[0].astype(np.int64)
+
+    @cached_property
+    def track_id(self) -> NDArray[np.object_]:
+        """(n,) ids of the tracks."""
+        return self.tracks["track_id"].to_numpy(dtype=object)
 
     @cached_property
     def is_single(self) -> NDArray[np.bool_]:
@@ -157,9 +167,14 @@ class Catalogue:
         return sorted(self.entries["chart"].unique())
 
 
-def read_catalogue(con: duckdb.DuckDBPyConnection) -> Catalogue:
-    """Read a build or a release; the connection is only read."""
-    return Catalogue(*(con.execute(query).df() for query in (_TRACKS, _ENTRIES, _POPULARITY, _OTHER_SOUND)))
+def read_catalogue(con: duckdb.DuckDBPyConnection, *, for_models: bool = False) -> Catalogue:
+    """Read a build or a release; the connection is only read.
+
+    Args:
+        for_models: with the sound by other providers, which candidates need and profiles do not.
+    """
+    queries = (_TRACKS, _ENTRIES, _POPULARITY, *([_OTHER_SOUND] if for_models else []))
+    return Catalogue(*(con.execute(query).df() for query in queries))
 
 
 def harmony(frame: pd.DataFrame) -> NDArray[np.float64]:

@@ -144,7 +144,9 @@ def _history(keys: Sequence[tuple[str, ...]], days: Days, entries: pd.DataFrame,
     worth = (entries["points"].to_numpy(dtype=float) / entries["size"].to_numpy(dtype=float))[row]
     origin = int(day.min()) if len(day) else 0
     first = ~pd.DataFrame({"code": code, "song": songs[row]}).duplicated().to_numpy()
-    running = pd.DataFrame({"decayed": worth * np.exp2((day - origin) / HALF_LIFE_DAYS), "first": first.astype(float)}).groupby(code)
+    running = pd.DataFrame({"decayed": worth * np.exp2((day - origin) / HALF_LIFE_DAYS), "first": first.astype(float)}).groupby(
+        code
+    )
     return History(
         code_of={str(name): number for number, name in enumerate(uniques)},
         code=code,

@@ -22,12 +22,10 @@ def popularity_as_of(catalogue: Catalogue, weeks: ChartWeeks, as_of: np.datetime
     """
     n = len(catalogue.tracks)
     charted = _from_chart(catalogue, weeks, as_of)
-    known = charted > 0
-    popularity = np.where(known, 100.0 * charted, np.nan)
-    source = np.full(n, None, dtype=object)
-    source[known] = f"chart:{weeks.chart}"
-    percentile = np.full(n, np.nan)
-    percentile[known] = _percentiles(charted[known], n - int(known.sum()))
+    known = np.flatnonzero(charted)
+    popularity, percentile, source = np.full(n, np.nan), np.full(n, np.nan), np.full(n, None, dtype=object)
+    popularity[known], source[known] = 100.0 * charted[known], f"chart:{weeks.chart}"
+    percentile[known] = _percentiles(charted[known], n - len(known))
     if len(catalogue.popularity):
         seen = _from_providers(catalogue, as_of)
         place = pd.Series(np.arange(n), index=catalogue.tracks["track_id"].to_numpy()).reindex(seen["track_id"])
@@ -37,7 +35,7 @@ def popularity_as_of(catalogue: Catalogue, weeks: ChartWeeks, as_of: np.datetime
         popularity[at], source[at] = values, seen["provider"].to_numpy()
         for part in pd.Series(np.arange(len(seen))).groupby(seen["provider"].to_numpy()).indices.values():
             percentile[at[part]] = _percentiles(values[part])
-    return pd.DataFrame({"popularity": popularity[rows], "source": source[rows], "percentile": percentile[rows]})
+    return pd.DataFrame({"popularity": popularity[rows], "source": pd.Series(source[rows], dtype=object), "percentile": percentile[rows]})
 
 
 def newest_observation(catalogue: Catalogue) -> np.datetime64:

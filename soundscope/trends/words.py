@@ -89,8 +89,7 @@ def explain(aligner: Aligner, row: int, chart: str) -> Alignment | None:
     some = c.points[among[:: max(len(among) // 200, 1)]]
     values, scores = al.contributions(profile, c.points[one], c.recording[one], some, float(among_scores.mean()))
     z = profile.deviation(c.points[one])[0]
-    genre = c.tracks["genre"]
-    in_genre = al.percentile_in_genre(scores, genre.iloc[one], among_scores, genre.iloc[among])[0]
+    in_genre = al.percentile_in_genre(scores, c.genre[one], among_scores, c.genre[among])[0]
     seen = popularity_as_of(c, aligner.weeks(chart), as_of, one).iloc[0]
     fit = float(al.percentile(scores, among_scores)[0])
     density = profile.score_and_density(c.points[one], c.recording[one])[1]
@@ -107,7 +106,7 @@ def explain(aligner: Aligner, row: int, chart: str) -> Alignment | None:
         n_reference=profile.n_reference,
         chart_likelihood=_known(likelihood[0]),
         likelihood_reason=reason[0],
-        artist_momentum=float(aligner.history(chart).as_of([aligner.artists[row]], np.array([as_of]))["momentum"].iloc[0]),
+        artist_momentum=float(aligner.history(chart).as_of(aligner.artists(one), np.array([as_of]))["momentum"].iloc[0]),
         popularity=_known(seen["popularity"]),
         popularity_source=None if pd.isna(seen["source"]) else str(seen["source"]),
         popularity_gap=_known(fit - seen["percentile"]),
