@@ -15,7 +15,7 @@ _MAIN = Path(__file__).with_name("main.py")
 _THEME = {
     "theme.light.primaryColor": "#00659e",
     "theme.light.linkColor": "#00659e",
-    "theme.light.textColor": "#1b2330",
+    "theme.light.textColor": "#0b1220",
     "theme.light.backgroundColor": "#ffffff",
     "theme.light.secondaryBackgroundColor": "#f1f4f7",
     "theme.dark.primaryColor": "#6cc0f0",

@@ -9,7 +9,7 @@ import duckdb
 import streamlit as st
 
 from soundscope.app import frame, look, source, text, warm
-from soundscope.app.pages import fits, model, overview, playground, quality, track, trends
+from soundscope.app.views import fits, model, overview, playground, quality, track, trends
 from soundscope.errors import SoundScopeError
 from soundscope.settings import Settings
 

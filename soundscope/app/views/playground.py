@@ -127,7 +127,10 @@ def _file(source: Source) -> None:
         + "."
     )
     if read.refused:
-        with st.expander(f"{len(read.refused):,} values could not be used and count as unknown", icon=":material/warning:"):
+        with st.expander(
+            f"{len(read.refused):,} value{'s' * (len(read.refused) > 1)} could not be used and count as unknown",
+            icon=":material/warning:",
+        ):
             st.dataframe(
                 pd.DataFrame(read.refused, columns=["Row", "Column", "Value", "Why"]),
                 hide_index=True,

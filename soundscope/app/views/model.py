@@ -26,9 +26,21 @@ _FIGURES = {
 }
 _SPLITS = {
     "recording": "tracks it has not seen",
-    "recording_unseen_artist": "tracks of artists it has not seen",
+    "recording_unseen_artist": "those of artists it has not seen",
+    "artist": "unseen artists",
+    "forward": "the newest fifth",
+    "random_leaky": "random rows (flattering)",
 }
 _MOST = 18
+_LEVELS = {
+    "none": look.BLUE,
+    "steady": look.BLUE,
+    "watch": look.ORANGE,
+    "moderate": look.ORANGE,
+    "alarm": look.VERMILION,
+    "shifted": look.VERMILION,
+}
+_STEADY = ("none", "steady")
 _CALIBRATED_ON = 40_000
 _LABEL = {"genre": "genre", "family": "family", "mood": "mood"}
 
@@ -67,6 +79,7 @@ def show(source: Source) -> None:
         with right:
             _per_genre(source, chosen, split)
             _calibration(source, chosen, models)
+        _listens(source, chosen)
         _drift(source, chosen)
         _card(source, chosen)
     _verdicts(source, models)
@@ -249,6 +262,25 @@ def _calibration(source: Source, model_id: str, models: Any) -> None:
     st.caption(f"On the dashed line its probabilities are what they say. {len(rows):,} labelled tracks that it never saw.")
 
 
+def _listens(source: Source, model_id: str) -> None:
+    rows = source.ask(
+        "select class as feature, value, ci_low, ci_high from ml.model_metrics where model_id = ? and metric = 'permutation_importance' "
+        "and split = (select min(split) from ml.model_metrics where model_id = ? and metric = 'permutation_importance') order by value desc limit 15",
+        [model_id, model_id],
+    )
+    if rows.empty:
+        return
+    st.subheader("What it listens to", anchor=False)
+    drawn = rows.assign(label=[text.feature_name(str(f)) for f in rows["feature"]])
+    base = alt.Chart(drawn).encode(alt.Y("label:N", sort=None, title=None))
+    bars = base.mark_bar(height=12, color=look.BLUE).encode(
+        alt.X("value:Q", title="log-loss lost without it"), tooltip=["label", alt.Tooltip("value:Q", format=".3f")]
+    )
+    told = ", ".join(f"{r.label} {r.value:.2f}" for r in drawn.head(5).itertuples())
+    look.draw(bars, f"What the model listens to most: {told}", height=24 * len(drawn) + 50)
+    st.caption("How much worse it gets when the values of one input are shuffled among the tracks.")
+
+
 def _drift(source: Source, model_id: str) -> None:
     st.subheader("Do today's tracks look like those it was trained on?", anchor=False)
     rows: Any = (
@@ -262,7 +294,7 @@ def _drift(source: Source, model_id: str) -> None:
     if rows.empty:
         frame.nothing("Drift has not been measured for this model in this release.")
         return
-    moved = rows[rows["level"] != "steady"]
+    moved = rows[~rows["level"].isin(_STEADY)]
     st.markdown(
         "All features are steady."
         if moved.empty
@@ -271,9 +303,10 @@ def _drift(source: Source, model_id: str) -> None:
         + "."
     )
     drawn = rows.assign(label=[text.feature_name(f) for f in rows["feature"]])
+    levels = [level for level in _LEVELS if level in set(rows["level"])]
     bars = alt.Chart(drawn).mark_bar(height=12).encode(
         alt.Y("label:N", sort=None, title=None), alt.X("psi:Q", title="population stability index (below 0.1 steady, above 0.25 shifted)"),
-        alt.Color("level:N", scale=alt.Scale(domain=["steady", "moderate", "shifted"], range=[look.BLUE, look.ORANGE, look.VERMILION])),
+        alt.Color("level:N", scale=alt.Scale(domain=levels, range=[_LEVELS[level] for level in levels])),
         tooltip=["label", alt.Tooltip("psi:Q", format=".3f"), "level"],
     )  # fmt: skip
     look.draw(

@@ -55,10 +55,15 @@ def show(source: Source) -> None:
 
 @st.fragment
 def _search(source: Source) -> None:
+    # Not bound to the address: that would take the track's id out of it.
     typed = st.text_input(
-        "Search by title or artist", key="q", type="search", live="200ms", bind="query-params", placeholder="for example: love", max_chars=120,
+        "Search by title or artist", st.query_params.get("q", ""), key="typed", type="search", live="200ms", placeholder="for example: love", max_chars=120,
     )  # fmt: skip
-    if not typed:
+    shown = st.query_params.get("id")
+    if typed != st.session_state.get("typed_before"):
+        st.session_state["typed_before"], st.session_state["typed_at"] = typed, shown
+    # Once a track was opened from the list, the list has done its work; the next letter brings it back.
+    if not typed or st.session_state.get("typed_at") != shown:
         return
     found: Any = find(source, typed)
     if found.empty:
@@ -288,8 +293,10 @@ def _genre(source: Source, track: dict[str, Any]) -> None:
         return
     said = ", ".join(f"{r.genre} {r.probability:.0%}" for r in rows.itertuples())
     look.draw(look.probabilities(rows, look.genre_colours(source)), f"The three likeliest genres: {said}", height=150)
-    if track["genre"]:
-        st.caption(f"Its label is {text.escape(track['genre'])}.")
+    unsure = "It is not sure: the likeliest is less likely than not. " if rows["probability"].iloc[0] < 0.5 else ""
+    label = f"Its label is {text.escape(track['genre'])}." if track["genre"] else ""
+    if unsure or label:
+        st.caption(unsure + label)
     kept = (
         source.ask(
             "select e.feature, e.value, e.contribution from ml.explanations e where e.track_id = ? and e.model_id = ? order by abs(e.contribution) desc",
