@@ -52,8 +52,8 @@ class Catalogue:
     """Everything alignment looks at.
 
     Attributes:
-        tracks: one row per track, in the order of track_id. released: (n,) the day by which it was out at the latest (a release
-            known by its year counts from the year's last day), NaT where unknown.
+        tracks: one row per track, in the order of track_id. own_released: (n,) the day by which it was out at the latest (a release
+            known by its year counts from the year's last day), NaT where unknown. released: (n,) the earliest of its recording's.
         entries: chart entries with points, and `row`, the track's row in `tracks` or -1. day: (m,) their dates.
         popularity: observations with their validity. other_sound: what providers not chosen for a track say of its sound, or None.
     """
@@ -62,6 +62,7 @@ class Catalogue:
     entries: pd.DataFrame
     popularity: pd.DataFrame
     other_sound: pd.DataFrame | None = None
+    own_released: Days = field(init=False)
     released: Days = field(init=False)
     day: Days = field(init=False)
 
@@ -71,6 +72,7 @@ class Catalogue:
         year, month = released.astype("datetime64[Y]"), released.astype("datetime64[M]")
         released = np.where(precision == "year", (year + 1).astype("datetime64[D]") - np.timedelta64(1, "D"), released)
         released = np.where(precision == "month", (month + 1).astype("datetime64[D]") - np.timedelta64(1, "D"), released)
+        self.own_released = days(pd.Series(released))
         # A recording is as old as its earliest edition.
         order = pd.Series(released).groupby(self.tracks["recording_id"].to_numpy()).transform("min")
         self.released = days(order)
@@ -123,11 +125,16 @@ class Catalogue:
 
     @cached_property
     def known_from(self) -> Days:
-        """(n,) the day from which a track is known to exist: its release or its recording's first chart date, whichever is earlier."""
-        own = self.entries["row"].to_numpy()
-        first = pd.Series(self.day[own >= 0]).groupby(self.recording[own[own >= 0]]).min()
-        charted = days(first.reindex(self.recording))
-        return np.fmin(self.released, charted)
+        """(n,) the day from which a track is known to exist: its release or its first chart date, whichever is earlier.
+
+        Those of its recording stand in where it has none of its own; a later edition did not exist when the first one came out.
+        """
+        row = self.entries["row"].to_numpy()
+        rows, day = row[row >= 0], pd.Series(self.day[row >= 0])
+        own = days(day.groupby(rows).min().reindex(np.arange(len(self.tracks))))
+        of_recording = days(day.groupby(self.recording[rows]).min().reindex(self.recording))
+        own = np.fmin(self.own_released, own)
+        return np.where(np.isnat(own), np.fmin(self.released, of_recording), own)
 
     @cached_property
     def genre(self) -> NDArray[np.int64]:

@@ -17,15 +17,16 @@ def popularity_as_of(catalogue: Catalogue, weeks: ChartWeeks, as_of: np.datetime
     """Popularity of tracks given by their rows (n,) in the catalogue, observations after the date left out.
 
     Columns: popularity 0..100; source, the provider or 'chart:<name>', None where nothing is known; percentile 0..100 among the tracks
-    of that source that had one. From a chart: 100 times the best share of chart points in the last 52 weeks, ranked among all tracks, of
-    which those that did not chart count 0.
+    of that source that had one. From a chart: 100 times the best share of chart points in the last 52 weeks, ranked among all tracks
+    known to exist by then, of which those that did not chart count 0.
     """
     n = len(catalogue.tracks)
-    charted = _from_chart(catalogue, weeks, as_of)
+    exists = catalogue.known_from <= as_of
+    charted = np.where(exists, _from_chart(catalogue, weeks, as_of), 0.0)
     known = np.flatnonzero(charted)
     popularity, percentile, source = np.full(n, np.nan), np.full(n, np.nan), np.full(n, None, dtype=object)
     popularity[known], source[known] = 100.0 * charted[known], f"chart:{weeks.chart}"
-    percentile[known] = _percentiles(charted[known], n - len(known))
+    percentile[known] = _percentiles(charted[known], int(exists.sum()) - len(known))
     if len(catalogue.popularity):
         seen = _from_providers(catalogue, as_of)
         place = pd.Series(np.arange(n), index=catalogue.tracks["track_id"].to_numpy()).reindex(seen["track_id"])
@@ -35,7 +36,9 @@ def popularity_as_of(catalogue: Catalogue, weeks: ChartWeeks, as_of: np.datetime
         popularity[at], source[at] = values, seen["provider"].to_numpy()
         for part in pd.Series(np.arange(len(seen))).groupby(seen["provider"].to_numpy()).indices.values():
             percentile[at[part]] = _percentiles(values[part])
-    return pd.DataFrame({"popularity": popularity[rows], "source": pd.Series(source[rows], dtype=object), "percentile": percentile[rows]})
+    return pd.DataFrame(
+        {"popularity": popularity[rows], "source": pd.Series(source[rows], dtype=object), "percentile": percentile[rows]}
+    )
 
 
 def newest_observation(catalogue: Catalogue) -> np.datetime64:

@@ -117,15 +117,17 @@ class Releases:
     """Recordings by date of release, one scorable track each; made once per catalogue."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        usable = np.flatnonzero(catalogue.is_scorable & ~np.isnat(catalogue.released))
+        usable = np.flatnonzero(catalogue.is_scorable & ~np.isnat(catalogue.own_released))
+        # The first edition stands for its recording, whatever comes later.
+        usable = usable[np.argsort(catalogue.own_released[usable], kind="stable")]
         frame = pd.DataFrame({"row": usable, "recording": catalogue.recording[usable]}).drop_duplicates("recording")
         rows = frame["row"].to_numpy()
         # Which of too many are taken must not depend on what comes later: it is decided by the recording's own name.
         names = catalogue.tracks["recording_id"].to_numpy()
         draw = np.array([zlib.crc32(str(names[row]).encode()) for row in rows], dtype=np.int64)
-        order = np.lexsort((draw, catalogue.released[rows]))
+        order = np.lexsort((draw, catalogue.own_released[rows]))
         self.rows, self.draw = rows[order], draw[order]
-        self.day = catalogue.released[self.rows]
+        self.day = catalogue.own_released[self.rows]
 
     def recent(self, as_of: np.datetime64) -> NDArray[np.intp]:
         """Rows of what was released in the year up to a date, at least the newest 3,000, at most 4,000 of them drawn by name."""

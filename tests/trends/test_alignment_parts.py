@@ -246,7 +246,7 @@ def test_intervals_are_wider_when_groups_are_few() -> None:
         low, high = measure.interval(measure.auc(label, score, measure.group_weights(groups, 300)))
         assert low < measure.auc(label, score)[0] < high
         width.append(high - low)
-    assert 0 < min(width)
+    assert min(width) > 0
     assert np.isnan(measure.interval(np.array([0.5] * 10))).all()
 
 
