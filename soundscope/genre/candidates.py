@@ -182,7 +182,8 @@ def _logistic(n: int, n_classes: int, threads: int, seed: int) -> LogisticRegres
 
 
 def _boosted(n: int, n_classes: int, threads: int, seed: int) -> BoostedTrees:
-    return BoostedTrees(threads=threads, seed=seed)
+    # Fewer, longer steps than in the ensemble: half a point of accuracy for a third more tracks a second.
+    return BoostedTrees(200, 0.075, threads=threads, seed=seed)
 
 
 Factory = Callable[[int, int, int, int], Any]

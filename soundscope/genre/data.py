@@ -90,6 +90,8 @@ def load_training(con: duckdb.DuckDBPyConnection, target: str = "genre", min_cla
         raise BadInput(f"Unknown training target {target!r}.", next_step=f"use one of {', '.join(TARGETS)}.")
     tracks = con.execute(TRACKS_SQL + " order by f.track_id").df()
     labels = con.execute(_LABELS_SQL[target]).df()
+    spelling = _one_spelling(labels["label"])
+    labels = labels.assign(label=labels["label"].map(_key).map(spelling)).dropna(subset=["label"])
     tracks = tracks.merge(labels, on="track_id", how="left")
     left_out: dict[str, int] = {}
     trainable = tracks["train_ok"].astype(bool)
@@ -108,7 +110,7 @@ def load_training(con: duckdb.DuckDBPyConnection, target: str = "genre", min_cla
         target=target,
         frame=tracks.drop(columns=["label", "label_ok", "train_ok", "feature_provider", "track_id", "recording_id"]),
         label=tracks["label"].astype(str).to_numpy(dtype=object),
-        labels=_all_labels(con, target, tracks),
+        labels=_all_labels(con, target, tracks, spelling),
         recording=tracks["recording_id"].astype(str),
         artist=splits.artist_groups(tracks["artist"].str.strip().str.casefold(), tracks["recording_id"]),
         track_id=tracks["track_id"].astype(str),
@@ -131,12 +133,27 @@ def _count(left_out: dict[str, int], reason: str, values: pd.Series) -> None:
         left_out[f"{reason}: {value}"] = int(n)
 
 
-def _all_labels(con: duckdb.DuckDBPyConnection, target: str, tracks: pd.DataFrame) -> list[frozenset[str]]:
+def _key(label: object) -> str:
+    return " ".join(str(label).split()).casefold()
+
+
+def _one_spelling(labels: pd.Series) -> dict[str, str]:
+    """{label without case and spacing: its most frequent spelling}; blank labels are none. Sources that were built clean are kept as they are."""
+    tidy = labels.dropna().astype(str).str.split().str.join(" ")
+    counts = tidy[tidy != ""].value_counts().rename_axis("label").reset_index(name="n")
+    counts = counts.sort_values(["n", "label"], ascending=[False, True], kind="stable")
+    return dict(counts.assign(key=counts["label"].str.casefold()).drop_duplicates("key")[["key", "label"]].to_numpy().tolist())
+
+
+def _all_labels(
+    con: duckdb.DuckDBPyConnection, target: str, tracks: pd.DataFrame, spelling: dict[str, str]
+) -> list[frozenset[str]]:
     own = tracks[["track_id", "label"]]
     if target in ("genre", "family"):
         several = con.execute(
             f"select distinct track_id, {target} as label from core.track_genres where {target} is not null"
         ).df()
+        several = several.assign(label=several["label"].map(lambda label: spelling.get(_key(label), label)))
         own = pd.concat([own, several[several["track_id"].isin(own["track_id"])]])
     together = own.groupby("track_id")["label"].agg(frozenset)
     return list(together.reindex(tracks["track_id"]))

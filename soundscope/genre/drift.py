@@ -29,7 +29,7 @@ WATCH, ALARM = 0.10, 0.25
 _CHANCE = 2e-5
 # Fewer tracks than this, counted as independent ones, say nothing; a point looks back over earlier weeks until it has them.
 _LEAST, _ENOUGH, _MOST_WEEKS = 50, 150, 13
-# Tracks of one artist are alike: correlation of an audio feature within an artist, about 0.3 in real catalogues (docs/classifier.md).
+# Tracks of one artist are alike: the correlation of an audio feature within an artist, assumed.
 _ALIKE = 0.3
 # Labels rarer than this in the baseline are watched together.
 _RARE = 0.02

@@ -97,6 +97,18 @@ def test_training_set_keeps_licences_and_counts(con):
     assert all(label in several for label, several in zip(data.label, data.labels, strict=True))
 
 
+def test_dirty_labels_are_one_label_and_blank_ones_none(con):
+    rows = frame(200)
+    rows.loc[:19, "genre"] = rows.loc[:19, "genre"].str.upper()
+    rows.loc[20:39, "genre"] = "  " + rows.loc[20:39, "genre"] + " \t"
+    rows.loc[40:44, "genre"] = ["", " ", "\t", "single one", "another"]
+    tables(con, rows)
+    data = load_training(con)
+    assert data.classes == sorted(GENRES)
+    assert data.left_out == {"no genre: import:demo": 3, "fewer than 5 tracks: another": 1, "fewer than 5 tracks: single one": 1}
+    assert all(several == {label} for label, several in zip(data.label, data.labels, strict=True))
+
+
 def test_targets(con):
     assert load_training(con, "family").classes == sorted({f"family {g[0]}" for g in GENRES})
     # Moods by rule are not learnt.
