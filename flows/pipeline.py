@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import flow
 
 from flows.active import active_run, say
+from flows.alerts import tell
 from flows.align import align
 from flows.build import build
 from flows.dashboard import report, row_counts
@@ -12,8 +13,10 @@ from flows.ingest import ingest
 from flows.score import score
 from flows.tasks import submit
 from flows.train import train
+from soundscope.errors import CheckFailed
 from soundscope.ingest.ledger import utcnow
 from soundscope.pipeline import steps
+from soundscope.pipeline.alerts import Alert, alerts
 from soundscope.pipeline.report import run_report
 from soundscope.pipeline.run import Run
 from soundscope.warehouse.releases import Release, list_releases
@@ -40,6 +43,7 @@ def pipeline(retrain: bool = False, rebuild: bool = False, force: bool = False) 
             run.facts["message"] = "nothing new: the current release stays"
             say(run.facts["message"])
             _leave_report(run, None)
+            tell(alerts(run, {}, None))
             return "nothing new"
         before = _rows(run)
         steps.begin_release(run)
@@ -54,11 +58,16 @@ def pipeline(retrain: bool = False, rebuild: bool = False, force: bool = False) 
         row_counts(before, dict(release.rows))
         run.facts["message"] = f"published {release.release_id}"
         _leave_report(run, release)
+        tell(alerts(run, before, release))
         return release.release_id
 
 
 def _publish(run: Run, fingerprint: str, force: bool) -> Release:
-    release = submit("publish", "check and publish", lambda: steps.publish_step(run, fingerprint, force=force)).result()
+    try:
+        release = submit("publish", "check and publish", lambda: steps.publish_step(run, fingerprint, force=force)).result()
+    except CheckFailed as error:
+        tell([Alert("release_held_back", run.release_id or "", str(error).splitlines()[0])])
+        raise
     say(f"published {release.release_id}: {sum(release.rows.values()):,} rows in {len(release.rows)} tables")
     return release
 

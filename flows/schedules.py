@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from flows.alerts import ensure_alerts
 from flows.environment import HEARTBEAT_S
 from flows.guards import crash_abandoned_runs, ensure_limits, skip_missed_runs
 from flows.locks import FileLock
@@ -160,6 +161,7 @@ def main(arguments: list[str]) -> int:
         users = FileLock(settings.paths.private / "server.users")
         users.shared(10)
         ensure_limits(settings)
+        ensure_alerts(settings)
         if alone:
             crash_abandoned_runs()
         skip_missed_runs()

@@ -15,12 +15,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from flows.alerts import ensure_alerts
 from flows.environment import (
     LOOPBACK,
     apply_environment,
@@ -42,6 +44,7 @@ __all__ = [
     "ensure_limits",
     "ensure_server",
     "prefect_environment",
+    "revive",
     "running",
     "start",
 ]
@@ -49,6 +52,7 @@ __all__ = [
 START_DEADLINE_S = 90.0
 STOP_DEADLINE_S = 20.0
 _PORTS_TRIED = 50
+_LOOK_EVERY_S = 1.0
 _SECRETS = ("SPOTIPY_", "SOUNDSCOPE_PROVIDERS__")
 
 
@@ -161,7 +165,7 @@ def start(settings: Settings, progress: Callable[[str], None] = say) -> Server:
 def ensure_server(settings: Settings, progress: Callable[[str], None] = say) -> Iterator[str]:
     """The address of a server that is ready for runs: environment applied, limits made, runs without a process marked crashed.
 
-    Starts one if none runs; whoever leaves last stops it. Import flows inside the block, not before.
+    Starts one if none runs, and again should it die; whoever leaves last stops it. Import flows inside the block, not before.
 
     Raises:
         SoundScopeError: as `start`.
@@ -169,9 +173,11 @@ def ensure_server(settings: Settings, progress: Callable[[str], None] = say) -> 
     with start(settings, progress) as server:
         apply_environment(settings, server.address)
         ensure_limits(settings)
+        ensure_alerts(settings)
         if server.alone:
             crash_abandoned_runs()
-        yield server.address
+        with _kept_alive(settings, server):
+            yield server.address
 
 
 class _State(NamedTuple):
@@ -202,9 +208,9 @@ def _accepts(settings: Settings, address: str) -> bool:
         connection.close()
 
 
-def _free_socket(first: int) -> socket.socket:
+def _free_socket(first: int, tries: int = _PORTS_TRIED) -> socket.socket:
     """A listening socket on loopback, at `first` or the next free port (any port if `first` is 0)."""
-    last = first + _PORTS_TRIED if first else 1
+    last = first + tries if first else 1
     for port in range(first, min(last, 65_536)):
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -221,8 +227,54 @@ def _free_socket(first: int) -> socket.socket:
     )
 
 
-def _spawn(settings: Settings) -> subprocess.Popen[bytes]:
-    sock = _free_socket(settings.server.port)
+def revive(settings: Settings, server: Server) -> bool:
+    """Start the server again at its old address if its process is gone; returns whether this call did.
+
+    Runs under way ask again for about a minute, so they go on. Of several processes that see it, one starts it.
+
+    Raises:
+        SoundScopeError: it did not start.
+        BadInput: its port was taken meanwhile.
+    """
+    private = settings.paths.private
+    if is_held(private / "server.lock"):
+        return False
+    turn = FileLock(private / "server.start.lock")
+    try:
+        if not turn.exclusive(START_DEADLINE_S) or is_held(private / "server.lock"):
+            return False
+        process = _spawn(settings, int(server.address.rsplit(":", 1)[1]))
+        _wait_for_answer(settings, process, lambda _: None)
+        server.process, server.pid, server.started_here = process, _state(settings).pid, True
+        return True
+    finally:
+        turn.close()
+
+
+@contextmanager
+def _kept_alive(settings: Settings, server: Server) -> Iterator[None]:
+    leaving = threading.Event()
+
+    def watch() -> None:
+        while not leaving.wait(_LOOK_EVERY_S):
+            try:
+                if revive(settings, server):
+                    say("The Prefect server was gone and has been started again.")
+            except SoundScopeError as error:
+                say(f"The Prefect server is gone and cannot be started again: {error}")
+                return
+
+    watcher = threading.Thread(target=watch, name="server watch", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        leaving.set()
+        watcher.join()
+
+
+def _spawn(settings: Settings, port: int | None = None) -> subprocess.Popen[bytes]:
+    sock = _free_socket(settings.server.port) if port is None else _free_socket(port, tries=1)
     address = f"http://{LOOPBACK}:{sock.getsockname()[1]}"
     environment = {name: value for name, value in child_environment(settings, address).items() if not name.startswith(_SECRETS)}
     log = os.open(_log(settings), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

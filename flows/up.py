@@ -20,13 +20,15 @@ from typing import Any
 
 from flows.children import Child, answers, free_port
 from flows.environment import LOOPBACK, child_environment, credentials_file
-from flows.locks import FileLock, is_held
-from flows.server import Server, say, start
+from flows.locks import FileLock
+from flows.server import Server, revive, say, start
 from soundscope.app.serve import command as app_command
 from soundscope.errors import Busy, SoundScopeError
 from soundscope.settings import PROJECT, Settings, load_settings
 
 READY_DEADLINE_S = 120.0
+# A server that ends more often than this has a trouble of its own.
+_REVIVED_AT_MOST, _REVIVED_WITHIN_S = 3, 600.0
 _UNNEEDED_SECRETS = ("PREFECT_", "SPOTIPY_")
 
 
@@ -44,7 +46,7 @@ def up(settings: Settings, deployments: Path, *, with_app: bool, show: Callable[
         show: takes the addresses once everything is ready, or of what already runs.
 
     Raises:
-        SoundScopeError: something did not start, or the server or the schedules died; everything is stopped.
+        SoundScopeError: something did not start, the schedules died, or the server died again and again; everything is stopped.
     """
     settings.paths.create()
     state_file = settings.paths.private / "up.json"
@@ -60,7 +62,7 @@ def up(settings: Settings, deployments: Path, *, with_app: bool, show: Callable[
             state_file.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
             started.callback(state_file.unlink, missing_ok=True)
             show(state)
-            _watch(settings, children)
+            _watch(settings, server, children)
     except Interrupted:
         say("Stopped.")
     finally:
@@ -116,14 +118,18 @@ def _sandbox(settings: Settings, port: int) -> list[str]:
     return [sys.executable, "-m", "soundscope.cli", "sandbox", *(f"--{name}={value}" for name, value in options.items())]
 
 
-def _watch(settings: Settings, children: list[Child]) -> None:
-    """Until a signal comes. The app and the sandbox may die alone; without server or schedules nothing useful is left."""
+def _watch(settings: Settings, server: Server, children: list[Child]) -> None:
+    """Until a signal comes. The server is started again; the app and the sandbox may die alone; without schedules nothing useful is left."""
     watched = list(children)
+    revived: list[float] = []
     while True:
         time.sleep(0.5)
-        if not is_held(settings.paths.private / "server.lock"):
+        if revive(settings, server):
+            revived.append(time.monotonic())
             log = settings.paths.logs / "prefect-server.log"
-            raise SoundScopeError("The Prefect server ended unexpectedly.", next_step=f"read {log}, then start again.")
+            if len([at for at in revived if at > time.monotonic() - _REVIVED_WITHIN_S]) > _REVIVED_AT_MOST:
+                raise SoundScopeError("The Prefect server ends again and again.", next_step=f"read {log}, then start again.")
+            say("The Prefect server ended unexpectedly and was started again; runs under way go on.")
         for child in list(watched):
             if (what := child.ended()) is None:
                 continue

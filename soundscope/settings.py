@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from soundscope.errors import BadInput
@@ -119,6 +119,14 @@ class TrainSettings(_Strict):
     every_days: float = Field(default=7, gt=0, description="a champion older than this is challenged")
 
 
+class AlertSettings(_Strict):
+    """Whom to tell. The address may carry a secret, so it belongs into the environment: SOUNDSCOPE_ALERTS__WEBHOOK."""
+
+    webhook: SecretStr | None = Field(
+        default=None, description="address that gets a JSON message by POST: kind, subject, message"
+    )
+
+
 class RetentionSettings(_Strict):
     """How much is kept."""
 
@@ -183,6 +191,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = Field(default_factory=EngineSettings)
     train: TrainSettings = Field(default_factory=TrainSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    alerts: AlertSettings = Field(default_factory=AlertSettings)
 
     @field_validator("home")
     @classmethod
