@@ -70,7 +70,7 @@ def reference(frame: pd.DataFrame, model: Candidate | None = None) -> dict[str, 
         labels = [str(model.classes_[at]) for at in kept]
         rest = len(said) - counts[kept].sum()
         out[PREDICTION] = {"labels": labels, "counts": [*counts[kept].tolist(), int(rest)], "n_effective": weight * len(said)}
-        sure = np.asarray(model.held_sure_, dtype=np.float64)  # type: ignore[attr-defined]
+        sure = np.asarray(model.held_sure_, dtype=np.float64)
         out[CONFIDENCE] = _binned(sure) | {"n_effective": weight * len(said)}
     return out
 

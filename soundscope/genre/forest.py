@@ -126,7 +126,7 @@ class CompactForest(ClassifierMixin, BaseEstimator):
     def _below(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """First leaf at or below each node, and one after the last: nodes are stored depth first, so its leaves are neighbours."""
         leaf = self.right_ < 0
-        first = np.cumsum(leaf) - leaf
+        first: NDArray[np.intp] = np.cumsum(leaf) - leaf
         last = np.arange(len(leaf))
         while len(inner := np.flatnonzero(~leaf[last])):
             last[inner] = self.right_[last[inner]]

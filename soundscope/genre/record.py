@@ -105,7 +105,7 @@ class Run:
             },
             "importance": {row["class"]: _plain(row["value"]) for row in one.importance.to_dict("records")},
             "not_sure_below": SURE_FROM,
-            "reference": drift.reference(self.data.frame.drop(index=one.frozen), one.model),
+            "reference": drift.reference(self.data.frame.drop(index=one.frozen.tolist()), one.model),
             "seed": self.settings.train.seed,
             "versions": {name: version(name) for name in _LIBRARIES},
             "meant_for": "suggesting labels for tracks of the same catalogue; not for judging artists, listeners or rights.",

@@ -154,15 +154,18 @@ def tell(con: duckdb.DuckDBPyConnection, settings: Settings, wanted: str, model_
     start = float(table.loc[table["feature"] == ex.BASE, "contribution"].sum())
     rank = _ranks(con, row)
     reasons = [
-        Reason(r.feature, None if pd.isna(r.value) else float(r.value), float(r.contribution), _words(r.feature, r.value, rank))
-        for r in table[table["feature"] != ex.BASE].itertuples()
+        Reason(str(feature), None if np.isnan(value) else value, part, _words(str(feature), value, rank))
+        for feature, value, part in zip(
+            table["feature"], table["value"].astype(float).tolist(), table["contribution"].tolist(), strict=True
+        )
+        if feature != ex.BASE
     ]
     return Told(
         track_id=track_id,
         title=title,
         artist=artist,
         model_id=chosen,
-        likeliest=[(str(r.genre), float(r.probability)) for r in said.itertuples()],
+        likeliest=list(zip(said["genre"].astype(str), said["probability"].tolist(), strict=True)),
         is_unsure=bool(proba.max() < SURE_FROM),
         labels=_labels(con, target, track_id),
         start=start,
