@@ -80,12 +80,18 @@ def align(
 
     settings = _settings()
     with closing(open_release(settings)) as con:
-        aligner = Aligner(read_catalogue(con, for_models=True), settings.train.seed)
+        aligner = Aligner(read_catalogue(con), settings.train.seed)
         worth = dict(
             con.execute(
                 "select chart, auc from marts.alignment_backtest where score = 'alignment' and quarter = 'all' and segment = 'all'"
             ).fetchall()
         )
+        likelihood = {
+            (track_id, one): (value, reason)
+            for track_id, one, value, reason in con.execute(
+                "select track_id, chart, chart_likelihood, likelihood_reason from marts.popularity_alignment where is_current"
+            ).fetchall()
+        }
     charts = [chart] if chart else aligner.catalogue.charts
     if chart and chart not in aligner.catalogue.charts:
         raise BadInput(
@@ -95,9 +101,9 @@ def align(
     name = f"{aligner.catalogue.tracks['title'].iloc[row]} by {aligner.catalogue.tracks['artist'].iloc[row]}"
     if not aligner.catalogue.is_scorable[row]:
         raise BadInput(f"The sound of {clean(name)} is not known.", next_step="`soundscope ingest features`, or import it.")
-    found = {one: words.explain(aligner, row, one) for one in charts}
+    track_id = str(aligner.catalogue.tracks["track_id"].iloc[row])
+    found = {one: words.explain(aligner, row, one, likelihood.get((track_id, one), (None, None))) for one in charts}
     if json:
-        track_id = str(aligner.catalogue.tracks["track_id"].iloc[row])
         show_json({"track_id": track_id, "track": name, "alignment": [words.as_dict(a) for a in found.values() if a]})
         return
     for one, alignment in found.items():
@@ -119,14 +125,14 @@ def sleepers(
     from contextlib import closing
 
     from soundscope.output import show_table
-    from soundscope.trends.words import SLEEPERS
+    from soundscope.trends.words import read_sleepers
     from soundscope.warehouse.connect import open_release
 
     with closing(open_release(_settings())) as con:
-        cursor = con.execute(SLEEPERS, [chart, chart, misfits, misfits, last])
-        columns = [column[0] for column in cursor.description or []]
-        rows = cursor.fetchall()
-    show_table(columns, rows, json)
+        found = read_sleepers(con, chart, misfits=misfits, limit=last)
+    found["as_of"] = found["as_of"].astype(str).str[:10]
+    rows = list(found.astype(object).where(found.notna(), None).itertuples(index=False, name=None))
+    show_table(list(found.columns), rows, json)
     if not rows and not json:
         print("No track has both an alignment and a popularity as of its date; see `soundscope doctor` for who gives popularity.")
 

@@ -9,8 +9,11 @@ from typing import Any
 import duckdb
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from soundscope.errors import BadInput
+from soundscope.match.credits import parse_credit
+from soundscope.match.titles import parse_title
 from soundscope.trends import alignment as al
 from soundscope.trends.batches import Aligner
 from soundscope.trends.catalogue import Catalogue, first_artist, song_keys
@@ -76,8 +79,20 @@ def find_track(catalogue: Catalogue, wanted: str) -> int:
     raise BadInput(f"{len(rows)} tracks fit {wanted!r}: {shown}.", next_step="give one of the ids.")
 
 
-def explain(aligner: Aligner, row: int, chart: str) -> Alignment | None:
-    """How a track fits a chart's newest profile; None where the chart has none, or too few of the track's features are known."""
+def _entries_by(catalogue: Catalogue, artists: tuple[str, ...]) -> Catalogue:
+    """The catalogue with the chart entries alone that credit one of these artists: what histories of one track are made from."""
+    wanted = set(artists)
+    is_theirs = {credit: not wanted.isdisjoint(parse_credit(credit).parts) for credit in catalogue.entries["artist"].unique()}
+    entries = catalogue.entries[catalogue.entries["artist"].map(is_theirs).to_numpy(dtype=bool)].reset_index(drop=True)
+    return Catalogue(catalogue.tracks, entries, catalogue.popularity)
+
+
+def explain(aligner: Aligner, row: int, chart: str, likelihood: tuple[float | None, str | None]) -> Alignment | None:
+    """How a track fits a chart's newest profile; None where the chart has none, or too few of the track's features are known.
+
+    Args:
+        likelihood: chart_likelihood as last scored, and why there is none; no model is fitted here.
+    """
     c = aligner.catalogue
     as_of = aligner.current_date(chart)
     profile = aligner.profile(chart, as_of)
@@ -88,12 +103,14 @@ def explain(aligner: Aligner, row: int, chart: str) -> Alignment | None:
     one = np.array([row])
     some = c.points[among[:: max(len(among) // 200, 1)]]
     values, scores = al.contributions(profile, c.points[one], c.recording[one], some, float(among_scores.mean()))
+    # Of one and the same track the digits that single precision leaves are the same, too.
+    scores = among_scores[among == row] if row in among else scores
     z = profile.deviation(c.points[one])[0]
     in_genre = al.percentile_in_genre(scores, c.genre[one], among_scores, c.genre[among])[0]
     seen = popularity_as_of(c, aligner.weeks(chart), as_of, one).iloc[0]
     fit = float(al.percentile(scores, among_scores)[0])
-    density = profile.score_and_density(c.points[one], c.recording[one])[1]
-    likelihood, reason = aligner.likelihood(chart, as_of, one, scores, density)
+    artists = aligner.artists(one)
+    near = _entries_by(c, artists[0])
     features = [{"feature": name, "z": _known(z[i]), "contribution": float(values[0, i])} for i, name in enumerate(INPUTS)]
     return Alignment(
         chart=chart,
@@ -104,15 +121,15 @@ def explain(aligner: Aligner, row: int, chart: str) -> Alignment | None:
         confidence=float(al.confidence(profile, c.points[one])[0]),
         coverage=profile.coverage,
         n_reference=profile.n_reference,
-        chart_likelihood=_known(likelihood[0]),
-        likelihood_reason=reason[0],
-        artist_momentum=float(aligner.history(chart).as_of(aligner.artists(one), np.array([as_of]))["momentum"].iloc[0]),
+        chart_likelihood=likelihood[0],
+        likelihood_reason=likelihood[1],
+        artist_momentum=float(artist_history(near, [chart]).as_of(artists, np.array([as_of]))["momentum"].iloc[0]),
         popularity=_known(seen["popularity"]),
         popularity_source=None if pd.isna(seen["source"]) else str(seen["source"]),
         popularity_gap=_known(fit - seen["percentile"]),
         features=sorted(features, key=lambda f: -abs(f["contribution"])),
         nearest=[{str(k): v for k, v in near.items()} for near in al.nearest(c, profile, row).to_dict("records")],
-        temporal=temporal(c, row, chart, as_of),
+        temporal=temporal(near, row, chart, as_of),
     )
 
 
@@ -170,7 +187,7 @@ def in_words(track: str, found: Alignment, auc: float | None) -> str:
             f"  chart_likelihood {found.chart_likelihood:.1%}: how often such a sound charted within 91 days of release, among songs like those held."
         )
     else:
-        lines.append(f"  chart_likelihood is not known: {found.likelihood_reason}.")
+        lines.append(f"  chart_likelihood is not known: {found.likelihood_reason or 'this track has not been scored yet'}.")
     lines.append(
         f"  artist_momentum {found.artist_momentum:.1f}: fame foretells charting far better than sound does, so it stands apart."
     )
@@ -183,7 +200,8 @@ def in_words(track: str, found: Alignment, auc: float | None) -> str:
         else "  It has not been back-tested here yet: soundscope backtest."
     )
     lines.append(
-        "  It says what does not sound like the charts better than which song will be a hit, least of all within a genre."
+        "  It says what does not sound like the charts better than which song will be a hit, least of all within a genre: among r&b songs"
+        " it is near chance. A profile a year old does nearly as well, so do not read it as news of this week."
     )
     return "\n".join(lines)
 
@@ -207,16 +225,60 @@ select chart_date, mean, coverage, is_low_coverage, change_1y, is_change_1y_beyo
 from marts.chart_trends where chart = ? and feature = ? and window_weeks = ? and mean is not null
 and (cast(? as date) is null or chart_date >= cast(? as date)) order by chart_date
 """
+# Both ways round: what fits and is not known, what charts and does not fit.
 SLEEPERS = """
-select a.chart, a.as_of, t.title, t.artist, f.genre, round(a.alignment, 1) as alignment, round(a.alignment_in_genre, 1) as in_genre,
-    round(a.popularity, 1) as popularity, a.popularity_source, round(a.popularity_gap, 1) as gap, round(a.artist_momentum, 2) as artist_momentum,
-    round(a.confidence, 2) as confidence, a.track_id
+select a.chart, a.as_of, t.title, t.artist, f.genre, a.alignment, a.alignment_in_genre as in_genre, a.popularity, a.popularity_source,
+    a.popularity_gap as gap, a.artist_momentum, a.confidence, a.track_id, f.recording_id, a.is_charting
 from marts.popularity_alignment a
 inner join core.tracks t on t.track_id = a.track_id
 inner join marts.track_features f on f.track_id = a.track_id
-where a.is_current and a.popularity_gap is not null and (cast(? as varchar) is null or a.chart = ?) and a.is_charting = ?
-order by case when ? then a.popularity_gap else -a.popularity_gap end, a.track_id limit ?
+where a.is_current and a.popularity_gap is not null and (cast(? as varchar) is null or a.chart = ?)
 """
+CHARTED = "select distinct title from core.chart_entries where (cast(? as varchar) is null or chart = ?) and title is not null"
+_ROUNDED = {"alignment": 1, "in_genre": 1, "popularity": 1, "gap": 1, "artist_momentum": 2, "confidence": 2}
+# Made after the song of somebody else; a live take or a remaster is the artist's own.
+_COPIES = frozenset({"karaoke", "cover", "instrumental", "remix"})
+
+
+def read_sleepers(con: duckdb.DuckDBPyConnection, chart: str | None, *, misfits: bool, limit: int) -> pd.DataFrame:
+    """Songs that fit a chart and are hardly known, widest gap first; with `misfits`, charting songs that do not fit.
+
+    One row per chart and song: editions share their title and first artist, or their recording, and the best known one speaks for them.
+    Karaoke, tributes, remixes and the like of songs that charted are left out: they sound like hits because they are copies of hits.
+
+    Raises:
+        BadInput: there is no such chart.
+    """
+    if (
+        chart is not None
+        and con.execute("select 1 from marts.popularity_alignment where chart = ? limit 1", [chart]).fetchone() is None
+    ):
+        known = [row[0] for row in con.execute("select distinct chart from marts.popularity_alignment order by 1").fetchall()]
+        raise BadInput(f"There is no alignment for a chart {chart!r}.", next_step=f"say one of {', '.join(known) or 'none yet'}.")
+    found = con.execute(SLEEPERS, [chart, chart]).df()
+    found["song"] = song_keys(found["title"], found["artist"])
+    # A song charts if any of its editions does, and is as popular as the most popular of them.
+    for key in ("recording_id", "song"):
+        of_one = found.groupby(["chart", key])
+        found["is_charting"] = of_one["is_charting"].transform("max")
+    found = found[found["is_charting"] == misfits]
+    found = found.sort_values(["popularity", "gap", "track_id"], ascending=[False, not misfits, True], kind="stable")
+    for key in ("recording_id", "song"):
+        found = found.drop_duplicates(["chart", key])
+    found = found.sort_values(["gap", "track_id"], ascending=[misfits, True], kind="stable")
+    if not misfits:
+        found = found[~_is_copy(con, chart, found["title"])]
+    columns = [name for name in found.columns if name not in ("recording_id", "song", "is_charting")]
+    return found[columns].head(limit).round(_ROUNDED).reset_index(drop=True)
+
+
+def _is_copy(con: duckdb.DuckDBPyConnection, chart: str | None, titles: pd.Series) -> NDArray[np.bool_]:
+    """(n,) whether titles are those of songs that charted, with a note that it is somebody's version of them."""
+    parsed = [parse_title(title) if isinstance(title, str) else None for title in titles]
+    if not any(title and title.kinds & _COPIES for title in parsed):
+        return np.zeros(len(parsed), dtype=bool)
+    charted = {parse_title(row[0]).core for row in con.execute(CHARTED, [chart, chart]).fetchall()}
+    return np.array([bool(title and title.kinds & _COPIES and title.core in charted) for title in parsed], dtype=bool)
 
 
 def read_trend(con: duckdb.DuckDBPyConnection, chart: str, feature: str, window: int, since: str | None) -> pd.DataFrame:

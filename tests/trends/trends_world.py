@@ -9,6 +9,7 @@ import pandas as pd
 
 from soundscope.trends.catalogue import Catalogue
 
+Parts = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 CHART = "town"
 FIRST, WEEKS, RANKS = date(2011, 1, 3), 208, 25
 SONGS = 900
