@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from soundscope.app.source import Source, settings
 from soundscope.genre import features, registry
-from soundscope.genre.context import add_context, read_catalogue
+from soundscope.genre.context import Catalogue, add_context, read_catalogue
 from soundscope.genre.data import TRACKS_SQL
-from soundscope.genre.explain import BASE, contributions
+from soundscope.genre.explain import BASE, explain_batches
 from soundscope.genre.registry import Stored
 from soundscope.genre.score import top
 
@@ -85,27 +86,33 @@ def _against(stored: Stored, row: pd.DataFrame, label: int, middle: Mapping[str,
 
 
 def predict_track(source: Source, track_id: str) -> pd.DataFrame | None:
-    """Contributions to the likeliest label of a track of the release: feature, value, contribution; None where it may not be scored.
+    """What each input adds to the probability of a track's likeliest label: feature, value, contribution, strongest first.
+
+    None where there is no champion or the track may not be scored.
 
     Raises:
-        SoundScopeError: the model cannot be loaded, or has no additive explanation.
+        SoundScopeError: the model cannot be loaded.
     """
     chosen = champion(source)
-    rows = source.ask(f"select * from ({TRACKS_SQL}) tracks where train_ok and track_id = ?", [track_id])
+    rows = source.ask(f"select artist from ({TRACKS_SQL}) tracks where train_ok and track_id = ?", [track_id])
     if chosen is None or rows.empty:
         return None
     stored = model(str(chosen["model_id"]), chosen["artefact_sha256"])
-    frame = _inputs(source, rows)
-    return why(stored, frame, int(stored.model.predict_proba(frame)[0].argmax()))
+    cursor = source.cursor()
+    try:
+        found = next(explain_batches(cursor, stored, [track_id], _catalogue(cursor, rows)))
+    finally:
+        cursor.close()
+    return found[found["feature"] != BASE].reset_index(drop=True)
 
 
-def why(stored: Stored, frame: pd.DataFrame, label: int) -> pd.DataFrame:
-    """Contributions to one label of a single row: feature, value, contribution, strongest first."""
-    parts, values = contributions(stored.model, frame)
-    found = pd.DataFrame({"feature": list(parts), "contribution": [float(part[0, label]) for part in parts.values()]})
-    found["value"] = [float(values[name][0]) if name in values else np.nan for name in found["feature"]]
-    found = found[found["feature"] != BASE]
-    return found.sort_values("contribution", key=np.abs, ascending=False, ignore_index=True)
+def _catalogue(cursor: duckdb.DuckDBPyConnection, rows: pd.DataFrame) -> Catalogue:
+    """The release's tracks by the artists of some rows: all that the context of these rows needs."""
+    named = sorted(set(features.text(rows, "artist").str.strip().str.casefold()) - {""})
+    cursor.register("named_artists", pd.DataFrame({"name": pd.Series(named, dtype="object")}))
+    return read_catalogue(
+        cursor, f"select * from ({TRACKS_SQL}) known where lower(trim(artist)) in (select name from named_artists)"
+    )
 
 
 def _inputs(source: Source, rows: pd.DataFrame) -> pd.DataFrame:
@@ -115,14 +122,10 @@ def _inputs(source: Source, rows: pd.DataFrame) -> pd.DataFrame:
             frame[name] = None if name in features.TEXT or name == "release_date" else np.nan
     if "recording_id" not in frame:
         frame["recording_id"] = frame["track_id"]
-    named = sorted(set(features.text(frame, "artist").str.strip().str.casefold()) - {""})
-    if not named:
+    if not (features.text(frame, "artist").str.strip() != "").any():
         return add_context(frame)
     cursor = source.cursor()
     try:
-        cursor.register("named_artists", pd.DataFrame({"name": named}))
-        sql = f"select * from ({TRACKS_SQL}) known where lower(trim(artist)) in (select name from named_artists)"
-        held = read_catalogue(cursor, sql)
+        return add_context(frame, _catalogue(cursor, frame))
     finally:
         cursor.close()
-    return add_context(frame, held)

@@ -79,7 +79,7 @@ def feature_name(feature: str) -> str:
     """A feature or model input as a person writes it."""
     if feature in FEATURES:
         return FEATURES[feature].label
-    return "sound, as the forest hears it" if feature == "(forest)" else feature.replace("_", " ")
+    return feature.strip("()").replace("_", " ")
 
 
 def figure(feature: str, value: float | None, *, signed: bool = False) -> str:

@@ -36,6 +36,8 @@ def show(source: Source) -> None:
     if not track_id:
         _suggest(source)
         return
+    # A link from a track to another one changes what is asked for, not what stands in the browser's address; this does.
+    st.query_params["id"] = track_id
     track = source.one(_TRACK, [track_id])
     if track is None:
         frame.nothing("This release has no track of that id; it may have been another release's. Search for it by name above.")
@@ -312,7 +314,9 @@ def _genre(source: Source, track: dict[str, Any]) -> None:
         frame.nothing("It may not be explained: its provider does not allow models to use these values.")
         return
     parts = parts[parts["feature"] != BASE]
-    show_contributions(parts, f"What speaks for {rows['genre'].iloc[0]}", f"contribution to {rows['genre'].iloc[0]} (log odds)")
+    show_contributions(
+        parts, f"What speaks for {rows['genre'].iloc[0]}", f"contribution to {rows['genre'].iloc[0]} (share of the probability)"
+    )
 
 
 def _nearest(source: Source, track: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import streamlit as st
 from soundscope.app import frame, look, text
 from soundscope.app.source import Source
 
-_MOST_POINTS = 700
+_MOST_POINTS = 450
 _ALL = "all genres"
 _TREND = """
 select chart_date as date, mean, std, n_effective, n_tracks, coverage, is_low_coverage as is_faint from marts.chart_trends
@@ -157,10 +157,11 @@ def _feature(source: Source, chart: str, span: tuple[int, int], genre: str | Non
     scale = 60_000 if feature == "duration_ms" else 1
     error = 2 * rows["std"] / (rows["n_effective"] - 1).clip(lower=1) ** 0.5
     rows = rows.assign(value=rows["mean"] / scale, low=(rows["mean"] - error) / scale, high=(rows["mean"] + error) / scale)
-    steps = rows["date"].diff().dt.days
-    gap = 3 * float(steps.median()) if len(rows) > 2 else 30.0
-    rows = rows.iloc[:: max(len(rows) // _MOST_POINTS, 1)]
-    drawn = look.segments(rows, "date", "is_faint", max(gap, gap * max(len(rows) // _MOST_POINTS, 1)))
+    # What lies further apart than three steps of the thinned curve is a hole.
+    step = float(rows["date"].diff().dt.days.median()) if len(rows) > 2 else 31.0
+    every = max(len(rows) // _MOST_POINTS, 1)
+    rows = rows.iloc[::every]
+    drawn = look.segments(rows, "date", "is_faint", 3 * step * every)
     said = _in_words(source, chart, feature, rows, genre)
     st.markdown(said)
     colour = look.genre_colours(source).get(genre, look.GREY) if genre else look.BLUE
@@ -188,20 +189,24 @@ def _feature(source: Source, chart: str, span: tuple[int, int], genre: str | Non
 def _draw_trend(drawn: pd.DataFrame, feature: str, colour: str, alternative: str) -> int | None:
     lines = look.time_line(drawn, "value", text.FEATURES[feature].axis, colour)
     pick = alt.selection_point(name="year", fields=["date"], nearest=True, on="click", empty=False)
-    over = alt.selection_point(name="over", fields=["date"], nearest=True, on="pointerover", empty=False, clear="pointerout")
     spots = (
         alt.Chart(drawn)
         .mark_point(color=colour, filled=True, size=70)
         .encode(
-            alt.X("date:T"), alt.Y("value:Q"), opacity=alt.condition(over | pick, alt.value(1), alt.value(0)),
+            alt.X("date:T"),
+            alt.Y("value:Q"),
+            opacity=alt.condition(pick, alt.value(1), alt.value(0)),
             tooltip=[
-                alt.Tooltip("date:T", title="up to", format="%d %B %Y"), alt.Tooltip("value:Q", title="mean", format=".3~g"),
-                alt.Tooltip("low:Q", title="from", format=".3~g"), alt.Tooltip("high:Q", title="to", format=".3~g"),
-                alt.Tooltip("n_tracks:Q", title="songs"), alt.Tooltip("coverage:Q", title="coverage", format=".0%"),
+                alt.Tooltip("date:T", title="up to", format="%d %B %Y"),
+                alt.Tooltip("value:Q", title="mean", format=".3~g"),
+                alt.Tooltip("low:Q", title="from", format=".3~g"),
+                alt.Tooltip("high:Q", title="to", format=".3~g"),
+                alt.Tooltip("n_tracks:Q", title="songs"),
+                alt.Tooltip("coverage:Q", title="coverage", format=".0%"),
             ],
         )
-        .add_params(pick, over)
-    )  # fmt: skip
+        .add_params(pick)
+    )
     state = look.draw(alt.layer(*lines, spots), alternative, height=340, key="trend", select="year")
     points = (state or {}).get("selection", {}).get("year", [])
     return int(pd.Timestamp(points[0]["date"], unit="ms").year) if points and "date" in points[0] else None
@@ -213,7 +218,13 @@ def _coverage(drawn: pd.DataFrame) -> None:
         .mark_area(color=look.GREY, opacity=0.35, line={"color": look.GREY})
         .encode(
             alt.X("date:T", title=None),
-            alt.Y("coverage:Q", title="known", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", values=[0, 0.5, 1])),
+            alt.Y(
+                "coverage:Q",
+                stack=None,
+                title="known",
+                scale=alt.Scale(domain=[0, 1]),
+                axis=alt.Axis(format="%", values=[0, 0.5, 1]),
+            ),
             alt.Detail("part:N"),
         )
     )
@@ -351,7 +362,7 @@ def _genres(source: Source, chart: str, span: tuple[int, int], _genre: str | Non
         height=380,
     )
     line = alt.Chart(covered).mark_area(color=look.GREY, opacity=0.35, line={"color": look.GREY}).encode(
-        alt.X("date:T", title=None), alt.Y("coverage:Q", title="known", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", values=[0, 0.5, 1]))
+        alt.X("date:T", title=None), alt.Y("coverage:Q", stack=None, title="known", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", values=[0, 0.5, 1]))
     )  # fmt: skip
     look.draw(line, "Share of the entries with a known genre, over time", height=90)
 
