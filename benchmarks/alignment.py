@@ -1,21 +1,35 @@
 """The back-test of alignment on real charts, and how fast trends and alignment are; compared with pandas and polars in one run.
 
-Run: python benchmarks/alignment.py [--data FOLDER] [--home FOLDER] [--skip-speed]
+Run: python benchmarks/alignment.py [--data FOLDER] [--home FOLDER] [--tracks N ...] [--skip-backtest]
 
-FOLDER holds the real data described in docs/alignment.md. A warehouse is built from it in a temporary folder (or --home, kept for
-the next run), with the real models and the real matching; nothing of the data is stored in the project.
+FOLDER holds the real data described in docs/alignment.md; without it only the alignment of drawn tracks is timed. A warehouse is built in
+a temporary folder (or --home, kept for the next run), with the real models and the real matching; nothing of the data is stored in the
+project. What is drawn is drawn by a fixed seed.
 """
 
 from __future__ import annotations
 
+import argparse
+import os
+import platform
+import resource
+import tempfile
+import time
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from soundscope.ingest.typed import create_raw
 from soundscope.match import group_recordings, match_keys
-from soundscope.settings import Settings
+from soundscope.settings import PROJECT, Settings
+from soundscope.trends import backtest as bt
+from soundscope.trends.catalogue import Catalogue, read_catalogue
+from soundscope.trends.profile import ChartWeeks, Profile, Releases, make_profile
+from soundscope.trends.sound import INPUTS
 from soundscope.warehouse.build import run_build
 from soundscope.warehouse.connect import open_writer
 from soundscope.warehouse.lock import writer_lock
@@ -87,3 +101,203 @@ def build(settings: Settings, folder: Path) -> None:
             con.unregister("found")
         con.close()
     run_build(settings, exclude=["staging"])
+
+
+# --- trends ---
+
+TREND_MODELS = ("trend_entries", "chart_window_dates", "chart_week_sound", "chart_window_sound", "chart_window_tracks",
+                "chart_window_overlap", "chart_window_quantiles", "chart_trends")  # fmt: skip
+FEATURES = (
+    "tempo",
+    "danceability",
+    "energy",
+    "valence",
+    "loudness",
+    "acousticness",
+    "instrumentalness",
+    "speechiness",
+    "liveness",
+)
+WINDOWS = (4, 12, 52)
+
+
+def time_trends(settings: Settings) -> None:
+    """The whole archive and one new week by the models; then means and spreads of every window by pandas and polars, compared."""
+    for what, variables in (("whole archive", None), ("one new week", {"start_week": _newest(settings)})):
+        result = run_build(settings, select=list(TREND_MODELS), variables=variables)
+        print(
+            f"trends, {what}: {sum(model.seconds for model in result.models):.2f} s of SQL in {len(result.models)} models, all windows"
+        )
+    with closing(duckdb.connect(str(settings.paths.writer), read_only=True)) as con:
+        where = con.execute("select table_schema from information_schema.tables where table_name = 'trend_entries'").fetchone()
+        if where is None:
+            raise SystemExit("There is no table trend_entries; build the models first.")
+        entries = con.execute(f'select * from "{where[0]}".trend_entries order by chart, chart_date').df()
+        found = con.execute("select chart, chart_date, feature, window_weeks, mean, std from marts.chart_trends").df()
+    for name, compute in (("pandas", by_pandas), ("polars", by_polars)):
+        began = time.perf_counter()
+        try:
+            theirs = compute(entries)
+        except ModuleNotFoundError:
+            print(f"{name}: not installed, left out")
+            continue
+        seconds = time.perf_counter() - began
+        both = found.merge(theirs, on=["chart", "chart_date", "feature", "window_weeks"], suffixes=("", "_theirs"))
+        off = max(float((both[c] - both[f"{c}_theirs"]).abs().max()) for c in ("mean", "std"))
+        print(f"{name}: means and spreads alone {seconds:.2f} s; {len(both):,} rows compared, largest difference {off:.1e}")
+
+
+def _newest(settings: Settings) -> str:
+    with closing(duckdb.connect(str(settings.paths.writer), read_only=True)) as con:
+        row = con.execute("select max(chart_date) from core.chart_dates").fetchone()
+    return str(row[0]) if row else ""
+
+
+def by_pandas(entries: pd.DataFrame) -> pd.DataFrame:
+    """Weighted means and spreads of trailing windows: weekly sums, then rolling sums within stretches."""
+    parts = []
+    for (chart, _), held in entries.groupby(["chart", "trend_stretch_no"]):
+        for feature in FEATURES:
+            x, w = held[feature].astype(float), held["chart_points"].astype(float)
+            known = w.where(x.notna(), 0.0)
+            week = (
+                pd.DataFrame({"w": known, "wx": (known * x).fillna(0), "wxx": (known * x * x).fillna(0)})
+                .groupby(held["chart_date"])
+                .sum()
+            )
+            for weeks in WINDOWS:
+                s = week.rolling(f"{7 * weeks}D").sum()
+                mean = s["wx"] / s["w"]
+                std = np.sqrt(np.maximum(s["wxx"] / s["w"] - mean**2, 0.0))
+                parts.append(pd.DataFrame({"chart": chart, "chart_date": s.index, "feature": feature, "window_weeks": weeks,
+                                           "mean": mean.to_numpy(), "std": std.to_numpy()}))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def by_polars(entries: pd.DataFrame) -> pd.DataFrame:
+    """The same with polars."""
+    import polars as pl
+
+    frame = pl.from_pandas(entries[["chart", "trend_stretch_no", "chart_date", "chart_points", *FEATURES]])
+    long = frame.unpivot(
+        FEATURES, index=["chart", "trend_stretch_no", "chart_date", "chart_points"], variable_name="feature", value_name="x"
+    )
+    w, x = pl.col("chart_points").cast(pl.Float64), pl.col("x").cast(pl.Float64)
+    week = (
+        long.group_by("chart", "trend_stretch_no", "feature", "chart_date")
+        .agg(w.filter(x.is_not_null()).sum().alias("w"), (w * x).sum().alias("wx"), (w * x * x).sum().alias("wxx"))
+        .sort("chart", "trend_stretch_no", "feature", "chart_date")
+    )
+    parts = []
+    for weeks in WINDOWS:
+        s = week.rolling("chart_date", period=f"{7 * weeks}d", group_by=["chart", "trend_stretch_no", "feature"]).agg(
+            pl.col("w", "wx", "wxx").sum()
+        )
+        mean = pl.col("wx") / pl.col("w")
+        std = (pl.col("wxx") / pl.col("w") - mean**2).clip(0).sqrt()
+        parts.append(
+            s.select("chart", "chart_date", "feature", pl.lit(weeks).alias("window_weeks"), mean.alias("mean"), std.alias("std"))
+        )
+    return pl.concat(parts).to_pandas()
+
+
+# --- alignment ---
+
+
+def drawn_profile(seed: int) -> Profile:
+    """A profile of 700 charting and 4,000 released tracks, drawn."""
+    rng = np.random.default_rng(seed)
+    n = 4_700
+    tracks = pd.DataFrame(_sound(rng, n), columns=list(INPUTS)).assign(
+        track_id=[f"t{i:05d}" for i in range(n)], title="x", artist="y", artists="y", album="z", genre=None, feature_provider="drawn",
+        train_ok=True, key=0, mode=0, time_signature=4, release_date=pd.Timestamp("2020-01-01"), release_precision="day",
+    )  # fmt: skip
+    tracks["recording_id"] = tracks["track_id"]
+    entries = pd.DataFrame({"chart": "drawn", "chart_date": pd.Timestamp("2020-06-01"), "rank": range(1, 701), "title": "x", "artist": "y",
+                            "track_id": tracks["track_id"][:700], "points": range(700, 0, -1), "size": 700})  # fmt: skip
+    empty = pd.DataFrame(
+        {"track_id": [], "provider": [], "popularity": [], "valid_from": [], "valid_to": [], "is_native_scale": []}
+    )
+    catalogue = Catalogue(tracks, entries, empty)
+    profile = make_profile(catalogue, ChartWeeks(catalogue, "drawn"), Releases(catalogue), np.datetime64("2020-06-01", "D"))
+    if profile is None:
+        raise SystemExit("The drawn catalogue gives no profile.")
+    return profile
+
+
+def _sound(rng: np.random.Generator, n: int) -> np.ndarray:
+    values = rng.random((n, len(INPUTS)))
+    values[:, 0], values[:, 4], values[:, 9] = 60 + 120 * values[:, 0], -30 * values[:, 4], 120_000 + 200_000 * values[:, 9]
+    return values
+
+
+def time_alignment(sizes: list[int], seed: int) -> None:
+    """Scores of so many drawn tracks; memory is that of the whole process at its highest, the points themselves included."""
+    profile = drawn_profile(seed)
+    rng = np.random.default_rng(seed)
+    for n in sizes:
+        points = rng.standard_normal((n, len(INPUTS)), dtype=np.float32)
+        nobody = np.full(n, -1, dtype=np.int32)
+        began, cpu = time.perf_counter(), time.process_time()
+        scores = profile.score(points, nobody)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        print(f"alignment of {n:,} tracks: {time.perf_counter() - began:.1f} s, {time.process_time() - cpu:.1f} s of CPU; at most {peak:.2f} GB; "
+              f"checked {len(scores):,}, all finite: {bool(np.isfinite(scores).all())}")  # fmt: skip
+        del points, scores
+
+
+def measure_approximation(catalogue: Catalogue, chart: str, seed: int) -> None:
+    """Rank correlation of the approximation with the exact kernel on 20 thousand real tracks."""
+    weeks = ChartWeeks(catalogue, chart)
+    rows = np.random.default_rng(seed).permutation(np.flatnonzero(catalogue.is_scorable))[:20_000]
+    profile = make_profile(catalogue, weeks, Releases(catalogue), weeks.day.max())
+    if profile is None:
+        raise SystemExit(f"{chart} has no profile.")
+    near, exact = profile.score(catalogue.points[rows], np.full(len(rows), -1)), profile.exact_score(catalogue.points[rows])
+    ranks = pd.DataFrame({"near": near, "exact": exact}).rank()
+    print(f"rank correlation with the exact kernel on {len(rows):,} tracks: {ranks['near'].corr(ranks['exact']):.4f}")
+
+
+def measure_backtest(catalogue: Catalogue, chart: str, seed: int) -> None:
+    """The figures of docs/alignment.md."""
+    began = time.perf_counter()
+    scored = bt.score_candidates(catalogue, chart, seed=seed)
+    found = bt.figures(scored, "2011-01-01", "2018-10-01", quarterly=False)
+    shown = found[found["segment"].isin(["all", "within_quarter", "within_genre", "new_artists", "later_excluded"])]
+    print(
+        f"back-test, released 2011-01 to 2018-09, {time.perf_counter() - began:.0f} s; {scored.found.provider}; left out: {scored.found.left_out}"
+    )
+    print(shown.drop(columns=["chart", "quarter", "is_rival"]).round(3).to_string(index=False))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("SOUNDSCOPE_REALDATA", PROJECT.parent / "shared" / "data"))
+    )
+    parser.add_argument("--home", type=Path, help="where the warehouse is built; a temporary folder if left out")
+    parser.add_argument("--tracks", type=int, nargs="*", default=[1_000_000, 10_000_000])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--skip-backtest", action="store_true")
+    given = parser.parse_args()
+    load_now = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load_now}, seed {given.seed}")
+    time_alignment(given.tracks, given.seed)
+    if not (given.data / "billboard_hot_100_all.json.gz").exists():
+        print(f"no real data in {given.data}: trends and back-test left out")
+        return
+    with tempfile.TemporaryDirectory() if given.home is None else nullcontext(str(given.home)) as home:
+        settings = Settings(home=Path(home))
+        if not settings.paths.writer.exists():
+            build(settings, given.data)
+        time_trends(settings)
+        with closing(duckdb.connect(str(settings.paths.writer), read_only=True)) as con:
+            catalogue = read_catalogue(con, for_models=True)
+        with threadpool_limits(limits=1, user_api="blas"):
+            measure_approximation(catalogue, "billboard_hot_100", given.seed)
+            if not given.skip_backtest:
+                measure_backtest(catalogue, "billboard_hot_100", given.seed)
+
+
+if __name__ == "__main__":
+    main()

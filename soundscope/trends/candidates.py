@@ -160,7 +160,7 @@ def _entered(frame: pd.DataFrame, songs: NDArray[np.object_], day: Days) -> tupl
     joined = charted.merge(frame[["song", "released"]], on="song")
     first = joined.groupby("song")["day"].min()
     after = joined[joined["day"] >= joined["released"] - pd.Timedelta(days=7)].groupby("song")["day"].min()
-    return days(frame["song"].map(first)), days(frame["song"].map(after))
+    return days(first.reindex(frame["song"])), days(after.reindex(frame["song"]))
 
 
 def _watched(dates: Days, released: Days) -> NDArray[np.bool_]:

@@ -212,7 +212,7 @@ def test_sleepers_are_songs_once_each_and_no_copies(say, db: duckdb.DuckDBPyConn
 def test_trends_are_plotted(say) -> None:
     told = say("trends", "--feature", "energy", "--window", "12")
     assert told.exit_code == 0
-    assert "▁" in told.output
+    assert "█" in told.output
     assert "songs" in told.output
     rows = json.loads(say("trends", "--feature", "energy", "--from", "2014-01-01", "--json").stdout)["trends"]["energy"]
     assert rows[0]["chart_date"] >= "2014-01-01"
