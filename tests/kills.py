@@ -68,6 +68,16 @@ class Installation:
         assert status == 0, (self.path / "run.log").read_text()[-3000:]
         return time.monotonic() - began
 
+    def replay(self) -> None:
+        """Load landing into a new private warehouse.
+
+        Raises:
+            AssertionError: it failed.
+        """
+        command = [sys.executable, "-m", "soundscope.cli", "replay"]
+        done = subprocess.run(command, env=self.environment, cwd=PROJECT, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+
     def server_pid(self) -> int | None:
         """Process id of this home's Prefect server, if one runs."""
         file = self.path / "warehouse" / ".private" / "server.json"

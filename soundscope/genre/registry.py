@@ -148,6 +148,23 @@ def load(models: Path, model_id: str, sha256: str | None = None) -> Stored:
     return Stored(model_id, model, card, found)
 
 
+def trouble(models: Path, model_id: str, sha256: str | None = None) -> str | None:
+    """What is wrong with a stored model's file, told in words; None if its bytes are those that were stored.
+
+    Args:
+        models, model_id, sha256: as for `load`.
+    """
+    file = _folder(models, model_id) / MODEL_FILE
+    try:
+        with file.open("rb") as handle:
+            found = hashlib.file_digest(handle, "sha256").hexdigest()
+    except FileNotFoundError:
+        return f"the file of model {model_id} is missing"
+    except OSError as error:
+        return f"the file of model {model_id} cannot be read ({error.strerror})"
+    return f"the file of model {model_id} is damaged" if sha256 is not None and found != sha256 else None
+
+
 def read_card(models: Path, model_id: str) -> dict[str, Any]:
     """The card of a model.
 

@@ -8,10 +8,11 @@ from typing import Any
 import duckdb
 import pandas as pd
 
+from soundscope.ingest import tables as t
 from soundscope.ingest.ledger import utcnow
 from soundscope.ingest.typed import create_raw
 from soundscope.pipeline.land import land_frames
-from soundscope.pipeline.loading import Progress, load_step
+from soundscope.pipeline.loading import Progress, check_row, load_step
 from soundscope.pipeline.run import Run
 
 # Landing kinds of these steps: a release that differs only in them triggers nothing.
@@ -50,15 +51,22 @@ def champion(con: duckdb.DuckDBPyConnection, target: str) -> str | None:
 
 
 def training_due(run: Run) -> str | None:
-    """Why a model should be trained now (age, new labels, drift), or None; kept for the verdict."""
+    """Why a model should be trained now (its file is lost, age, new labels, drift), or None; kept for the verdict."""
     from soundscope.genre.due import retraining_due
 
     said = run.settings.train
     with run.writer() as con:
         create_raw(con)
-        why = retraining_due(con, said, champion(con, said.target), utcnow())
+        reigning = champion(con, said.target)
+        why = _trouble(run, con, reigning) or retraining_due(con, said, reigning, utcnow())
     run.facts["training_due"] = why
     return why
+
+
+def _trouble(run: Run, con: duckdb.DuckDBPyConnection, model_id: str | None) -> str | None:
+    from soundscope.genre import registry
+
+    return registry.trouble(run.settings.paths.models, model_id, registry.recorded_hash(con, model_id)) if model_id else None
 
 
 def train_step(run: Run) -> Mapping[str, Any]:
@@ -97,6 +105,10 @@ def score_step(run: Run, progress: Progress | None = None) -> int:
     with run.writer() as con:
         create_raw(con)
         model_id = champion(con, run.settings.train.target)
+        if model_id is not None and (lost := _trouble(run, con, model_id)):
+            # Nothing could be trained in its place (see the verdict); everything but the scores goes on.
+            run.ledger.insert(t.check_results, [check_row(run, "champion_readable", "ml.model_runs", "warn", 1, lost)])
+            model_id = None
         if model_id is None:
             run.facts["scored"] = 0
             return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ KILLS = 20
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_twenty_kills_leave_nothing_behind(tmp_path: Path) -> None:
+def test_twenty_kills_leave_nothing_behind_and_landing_is_enough_to_restore(tmp_path: Path) -> None:
     calm, shaken = (Installation(tmp_path / name, port) for name, port in (("calm", 4300), ("shaken", 4350)))
     for home in (calm, shaken):
         home.path.mkdir()
@@ -23,4 +24,9 @@ def test_twenty_kills_leave_nothing_behind(tmp_path: Path) -> None:
     done = [kill_once(shaken, draw, longest) for _ in range(KILLS)]
     shaken.complete()
     assert shaken.digests() == calm.digests(), done
+    restored = Installation(tmp_path / "restored", 4400)
+    shutil.copytree(calm.path / "warehouse" / "landing", restored.path / "warehouse" / "landing")
+    restored.replay()
+    restored.complete()
+    assert restored.digests() == calm.digests(), "landing alone is not enough"
     assert sum("nothing was left" not in what for what in done) > KILLS // 2, done
