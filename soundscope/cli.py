@@ -12,6 +12,7 @@ import typer
 
 from soundscope import __version__, errors
 from soundscope.cli_app import register as register_app
+from soundscope.cli_export import register as register_export
 from soundscope.cli_genre import register as register_genre
 from soundscope.cli_match import match_app
 from soundscope.cli_trends import register as register_trends
@@ -32,6 +33,7 @@ app.add_typer(match_app, name="match")
 register_trends(app)
 register_genre(app)
 register_app(app)
+register_export(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Tier = Annotated[

@@ -48,6 +48,8 @@ CONTRACT = {
     "ml.model_metrics": "model_id, split, metric, class, value, ci_low, ci_high",
     "ml.confusion": "model_id, split, true_genre, predicted_genre, n",
     "ml.predictions": "track_id, model_id, genre, probability, rank, release_id, scored_at",
+    "ml.explanations": "track_id, model_id, genre, feature, value, contribution",
+    "ml.drift": "model_id, feature, as_of, psi, level",
     "ops.releases": "release_id, run_id",
     "ops.runs": "run_id, status",
     "ops.fetch_attempts": "run_id, provider, key, outcome",
