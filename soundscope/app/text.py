@@ -16,7 +16,7 @@ import pandas as pd
 from soundscope.output import clean
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$&^=\"'/])")
-# Joins two characters without a gap. Streamlit turns :names: into icons and addresses into links after Markdown was read.
+# Joins two characters without a gap. Streamlit turns :names: into icons, addresses into links and -- into a dash after Markdown was read.
 _JOINER = "\u2060"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -61,6 +61,7 @@ def escape(value: Any) -> str:
         return "–"
     one_line = " ".join(clean(re.sub(r"[\r\n\t\u2028\u2029]+", " ", str(value))).split())
     marked = _MARKDOWN.sub(r"\\\1", one_line)
+    marked = re.sub(r"(?<=[<>~=\-])(?=\\[<>=\-])", _JOINER, marked)
     marked = re.sub(r"([:@])", rf"\1{_JOINER}", marked)
     return re.sub(r"(?i)\b(www)(?=\\\.)", rf"\1{_JOINER}", marked)
 

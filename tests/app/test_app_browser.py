@@ -113,7 +113,8 @@ def test_search_answers_while_typing_and_opens_a_track(visit: Visit) -> None:
     page.get_by_role("heading", name="How it sounds").wait_for()
     assert title.endswith(page.locator("h2").first.inner_text())
     assert "id=spotify" in page.url
-    assert links.count() == 0
+    footer(page)
+    links.first.wait_for(state="detached")
     page.get_by_text("Why this genre?").click()
     page.wait_for_function("location.search.includes('why')")
     assert "id=spotify" in page.url

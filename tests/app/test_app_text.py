@@ -21,6 +21,7 @@ def test_titles_are_escaped_and_missing_ones_are_a_dash() -> None:
     assert text.escape(None) == text.escape(float("nan")) == "–"
     # Icons and addresses are found after Markdown was read: a joiner breaks them.
     assert ":smile:" not in text.escape(":smile:")
+    assert not any(pair in text.escape("-- -> <- >= ~=").replace("\\", "") for pair in ("--", "->", "<-", ">=", "~="))
     assert "https://" not in text.escape("https://a.example").replace("\\", "")
     assert "\x1b" not in text.escape("\x1b[31mred")
     assert "\u202e" not in text.escape("abc\u202edef")

@@ -83,6 +83,8 @@ def _prediction(source: Source, row: pd.DataFrame, middle: dict[str, float]) -> 
         "From these ten values alone: artist, title, key and length are unknown to it, so it is less sure than of a real track."
     )
     best = str(labels["genre"].iloc[0])
+    if found.why["contribution"].abs().max() < 0.005:
+        st.caption("All sliders stand in the middle; move one to see what it does.")
     show_contributions(found.why, f"What each slider does for {best}", f"for {best}, against a middling value (log odds)")
 
 

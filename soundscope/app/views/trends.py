@@ -339,30 +339,24 @@ def _genres(source: Source, chart: str, span: tuple[int, int], _genre: str | Non
         f"Most entries of these years are **{text.escape(leader)}**, among songs whose genre is known."
         + (f" In {low:.0%} of the time fewer than half of the entries have a known genre: read it with care." if low else "")
     )
-    areas = (
+    # Bars, because an area would bridge the holes of an archive.
+    unit = "year" if span[1] - span[0] > 12 else "yearmonth"
+    bars = (
         alt.Chart(rows)
-        .mark_area(opacity=0.9 if low < 0.5 else 0.55)
+        .mark_bar(opacity=0.9 if low < 0.5 else 0.55)
         .encode(
-            alt.X("date:T", title=None), alt.Y("share:Q", stack="normalize", title="share of entries with a known genre", axis=alt.Axis(format="%")),
+            alt.X("date:T", timeUnit=unit, title=None), alt.Y("share:Q", stack="normalize", title="share of entries with a known genre", axis=alt.Axis(format="%")),
             alt.Color("genre:N", scale=look.genre_scale(source, names), sort=names), alt.Order("place:Q"),
             tooltip=[alt.Tooltip("date:T", format="%B %Y"), "genre", alt.Tooltip("share:Q", format=".0%"), alt.Tooltip("coverage:Q", format=".0%", title="genre known")],
         )
     )  # fmt: skip
-    last = rows[rows["date"] == rows["date"].max()].sort_values("place")
-    last = last.assign(middle=last["share"].cumsum() - last["share"] / 2)
-    last = last[last["share"] >= 0.04]
-    names_at = (
-        alt.Chart(last)
-        .mark_text(align="right", dx=-6, fontSize=12, color="#10151c")
-        .encode(alt.X("date:T"), alt.Y("middle:Q"), text="genre:N")
-    )
     look.draw(
-        alt.layer(areas, names_at),
+        bars,
         f"Shares of genres in {text.chart_name(chart)} over time; most frequent: {', '.join(names[:3])}",
         height=380,
     )
-    line = alt.Chart(covered).mark_area(color=look.GREY, opacity=0.35, line={"color": look.GREY}).encode(
-        alt.X("date:T", title=None), alt.Y("coverage:Q", stack=None, title="known", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", values=[0, 0.5, 1]))
+    line = alt.Chart(covered).mark_bar(color=look.GREY, opacity=0.6).encode(
+        alt.X("date:T", timeUnit=unit, title=None), alt.Y("coverage:Q", stack=None, title="known", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", values=[0, 0.5, 1]))
     )  # fmt: skip
     look.draw(line, "Share of the entries with a known genre, over time", height=90)
 
