@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -340,7 +341,7 @@ def _genres(source: Source, chart: str, span: tuple[int, int], _genre: str | Non
         + (f" In {low:.0%} of the time fewer than half of the entries have a known genre: read it with care." if low else "")
     )
     # Bars, because an area would bridge the holes of an archive.
-    unit = "year" if span[1] - span[0] > 12 else "yearmonth"
+    unit: Any = "year" if span[1] - span[0] > 12 else "yearmonth"
     bars = (
         alt.Chart(rows)
         .mark_bar(opacity=0.9 if low < 0.5 else 0.55)
