@@ -140,7 +140,7 @@ def temporal(catalogue: Catalogue, row: int, chart: str, as_of: np.datetime64) -
     """
     tracks = catalogue.tracks.iloc[[row]]
     when = np.array([as_of])
-    song = song_history(catalogue, [chart]).as_of([tuple(catalogue.song[[row]])], when).iloc[0]
+    song = song_history(catalogue, [chart]).as_of([tuple(song_keys(tracks["title"], tracks["artist"]))], when).iloc[0]
     credit = tracks["artist"].iloc[0]
     artist = artist_history(catalogue, [chart]).as_of([(first_artist(credit),) if isinstance(credit, str) else ()], when).iloc[0]
     released = catalogue.released[row]
