@@ -298,15 +298,19 @@ def purge(provider: Annotated[str, typer.Option(help="Its name, or import:<datas
 @app.command()
 def build(
     full: Annotated[bool, typer.Option(help="Rebuild tables that are otherwise brought forward week by week.")] = False,
+    align: Annotated[bool, typer.Option(help="Align tracks with the charts too, where something changed.")] = True,
 ) -> None:
-    """Build all tables from the raw ones, with matching and every check, in the private warehouse; `publish` shows them."""
+    """Build all tables from the raw ones, with matching, alignment and every check, in the private warehouse; `publish` shows them."""
     from soundscope.pipeline import steps
+    from soundscope.pipeline.align import ALIGN_MODELS, align_step
     from soundscope.pipeline.run import open_run
 
     with open_run(_settings(), "build") as begun:
         models = steps.build_all(
             begun, lambda result: _say(f"{result.name}: {result.status}, {result.rows or 0:,} rows"), full=full
         )
+        if align and align_step(begun, _say):
+            steps.build_step(begun, ALIGN_MODELS)
         begun.facts["message"] = f"built {models} tables"
     print(f"Built {models} tables. Next: soundscope train, soundscope score, soundscope publish.")
 

@@ -170,17 +170,22 @@ def read_lines(path: Path, *, tolerate_cut: bool = False) -> Iterator[dict[str, 
             raise _damaged(path, error) from error
 
 
-def verify(path: Path) -> None:
-    """Read a landing file to its end against its checksum.
+def verify(path: Path) -> int:
+    """Read a landing file to its end against its checksum; returns the length of its longest line in bytes.
 
     Raises:
         SoundScopeError: it is cut off or damaged.
     """
+    longest = length = 0
     try:
-        for _ in _decompressed(path, tolerate_cut=False):
-            pass
+        for data in _decompressed(path, tolerate_cut=False):
+            start = 0
+            while (end := data.find(b"\n", start)) >= 0:
+                longest, length, start = max(longest, length + end - start), 0, end + 1
+            length += len(data) - start
     except (zstandard.ZstdError, EOFError) as error:
         raise _damaged(path, error) from error
+    return max(longest, length)
 
 
 def _decompressed(path: Path, tolerate_cut: bool) -> Iterator[bytes]:

@@ -100,9 +100,10 @@ def _is_import(path: Path, root: Path) -> bool:
 
 def _load_chunk(con: duckdb.DuckDBPyConnection, root: Path, chunk: list[Path], result: LoadResult) -> None:
     sound = []
+    longest = 0
     for path in chunk:
         try:
-            landing.verify(path)
+            longest = max(longest, landing.verify(path))
             sound.append(path)
         except SoundScopeError as error:
             log.warning("%s", error.message)
@@ -115,7 +116,7 @@ def _load_chunk(con: duckdb.DuckDBPyConnection, root: Path, chunk: list[Path], r
         if _is_import(chunk[0], root):
             load_import(con, root, chunk[0], result.add)
         else:
-            _load_answers(con, root, chunk, result)
+            _load_answers(con, root, chunk, longest, result)
         names = ", ".join(
             f"({literal(path.relative_to(root).as_posix())}, {literal(path.relative_to(root).parts[0])})" for path in chunk
         )
@@ -145,10 +146,9 @@ def _load_chunk(con: duckdb.DuckDBPyConnection, root: Path, chunk: list[Path], r
         raise
 
 
-def _load_answers(con: duckdb.DuckDBPyConnection, root: Path, chunk: list[Path], result: LoadResult) -> None:
-    largest = max(path.stat().st_size for path in chunk)
-    # A line may be as large as the whole file; JSON compresses at most some thirtyfold.
-    line_limit = min(max(largest * 40, 16 << 20), 1 << 30)
+def _load_answers(con: duckdb.DuckDBPyConnection, root: Path, chunk: list[Path], longest: int, result: LoadResult) -> None:
+    # DuckDB sets aside twice the longest line that it is told to expect, for each thread.
+    line_limit = max(longest + 1024, 1 << 20)
     files = ", ".join(literal(path.as_posix()) for path in chunk)
     prefix = len(root.as_posix()) + 2
     con.execute(
