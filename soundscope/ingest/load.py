@@ -25,6 +25,8 @@ from soundscope.sources.registry import CSV_KINDS, ROWS
 
 log = logging.getLogger(__name__)
 _CHUNK_FILES = 200
+# Compressed; what is read at once must fit into DuckDB's memory many times over.
+_CHUNK_BYTES = 4 << 20
 _ENVELOPE = (
     "{n: 'BIGINT', provider: 'VARCHAR', kind: 'VARCHAR', keys: 'VARCHAR[]', outcomes: 'MAP(VARCHAR, VARCHAR)', status: 'INTEGER', "
     "payload: 'JSON', fetched_at: 'VARCHAR', run_id: 'VARCHAR', body: 'VARCHAR', encoding: 'VARCHAR'}"
@@ -83,13 +85,17 @@ def replay(con: duckdb.DuckDBPyConnection, root: Path, progress: Callable[[int, 
 def _chunks(root: Path, paths: list[Path]) -> Iterable[list[Path]]:
     """Files of one folder (one provider and kind) at a time, imports one by one, in the order they were landed."""
     chunk: list[Path] = []
+    held = 0
     for path in paths:
         alone = _is_import(path, root)
         same = chunk and path.relative_to(root).parts[:2] == chunk[0].relative_to(root).parts[:2]
-        if chunk and (alone or not same or len(chunk) >= _CHUNK_FILES or _is_import(chunk[0], root)):
+        size = path.stat().st_size
+        full = len(chunk) >= _CHUNK_FILES or held + size > _CHUNK_BYTES
+        if chunk and (alone or not same or full or _is_import(chunk[0], root)):
             yield chunk
-            chunk = []
+            chunk, held = [], 0
         chunk.append(path)
+        held += size
     if chunk:
         yield chunk
 
