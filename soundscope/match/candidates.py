@@ -14,7 +14,7 @@ from rapidfuzz import fuzz, process
 
 from soundscope.match.columns import text_column
 from soundscope.match.credits import Credit, alias_spellings, parse_credit
-from soundscope.match.evidence import Evidence, Name, compare, imitates, nested_names, parse_name
+from soundscope.match.evidence import Evidence, Name, compare, credit_kinds, nested_names, parse_name
 from soundscope.match.normalise import fold, words_of
 from soundscope.match.prefilter import any_name, beginning, fold_column, main_text
 from soundscope.match.titles import parse_title
@@ -107,9 +107,9 @@ class _Search:
 
     def _compare(self, keys: list[int], row: int, title: str, who: str) -> None:
         track = parse_name(title, who)
-        album = self.catalogue.album_kinds(row) | (frozenset({"karaoke"}) if imitates(who) else frozenset())
+        album = self.catalogue.album_kinds(row)
         for key in keys:
-            evidence = compare(self.names[key], track, album)
+            evidence = compare(self.names[key], track, album | credit_kinds(self.names[key], who))
             self.pairs.add(key, row, evidence)
             if evidence.is_good:
                 self.good.add(key)

@@ -20,6 +20,7 @@ _HARD = re.compile(
     r"\s*;\s*|[\s(,]+(?:featuring|feat|ft|duet with|duet|with|w/|f/|vs|versus|presents|pres|introducing|starring|co-starring|con|avec)(?:\.|\b)[:.]?\s+"
 )
 _SOFT = re.compile(r"\s*[,&+/＆、・|]\s*|\s+(?:and|und|et|y|e|og|och|x|×|or|n')\s+|\s+-\s+")
+_FEATURING = re.compile(r"(?<=\w)[\s(,]+(?:featuring|feat|ft)\b")
 _NICKNAME = re.compile(r"(?<=\w )[\"“][^\"”]+[\"”](?= \w)")
 _SIGNS = re.compile(r"[;,&+/＆、・|×:]|n'|w/|f/| - ")
 JOINING_WORDS = frozenset(
@@ -51,7 +52,7 @@ JOINING_WORDS = frozenset(
 )
 _SUFFIX = re.compile(r",\s*(?=(?:jr|sr|ii|iii)\b)")
 _FILLER = re.compile(
-    r"^(?:his|her|their|the)? ?(?:orchestra|orch|chorus|band|friends|co|company|others?)(?: .*)?$|^(?:his|her|their) .*$"
+    r"^[\"“].*|.*\bsoundtrack$|^(?:his|her|their|the)? ?(?:orchestra|orch|chorus|band|friends|co|company|others?)(?: .*)?$|^(?:his|her|their) .*$"
 )
 
 
@@ -65,6 +66,8 @@ class Credit:
         parts: keys of all single names, in order.
         names: every key under which somebody in it can be found: undivided names and parts.
         bag: all words of names in alphabetical order, joiners left out.
+        featured: keys of names after `featuring`.
+        before: keys of all names before it; both empty without it.
         pieces: the single names as words, in order.
         lead_words: words of the first name; a nickname in quotation marks left out.
     """
@@ -74,6 +77,8 @@ class Credit:
     parts: tuple[str, ...]
     names: frozenset[str]
     bag: str
+    featured: frozenset[str]
+    before: frozenset[str]
     pieces: tuple[str, ...]
     lead_words: tuple[str, ...]
 
@@ -128,11 +133,13 @@ def parse_credit(credit: str) -> Credit:
     text = _NICKNAME.sub(" ", text) if '"' in text or "”" in text else text
     if _is_one_name(text):
         key, one = _key(text), words_of(text)
-        return Credit(key, frozenset((key,)), (key,), frozenset((key,)), _bag([one]), (one,), _lead(one))
+        return Credit(key, frozenset((key,)), (key,), frozenset((key,)), _bag([one]), frozenset(), frozenset(), (one,), _lead(one))
     segments = [segment for segment in _HARD.split(" " + text) if segment and segment.strip()] or [text]
     names: dict[str, None] = {}
     parts: dict[str, None] = {}
     lead: list[str] = []
+    featuring = _FEATURING.search(text)
+    before = parse_credit(text[: featuring.start()]).names if featuring else frozenset()
     words: list[str] = []
     for segment in segments:
         whole = _key(segment)
@@ -150,6 +157,8 @@ def parse_credit(credit: str) -> Credit:
         parts=tuple(parts),
         names=frozenset(names) | {_key(text)},
         bag=_bag(words),
+        featured=frozenset(names) - before if before else before,
+        before=before,
         pieces=tuple(words),
         lead_words=_lead(words[0]) if words else (),
     )

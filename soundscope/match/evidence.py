@@ -37,6 +37,7 @@ class ArtistRelation(IntEnum):
     CLOSE = 5
     LONGER_NAME = 6
     GUESTS_MISSING = 7
+    LEAD_MISSING = 8
 
 
 class VersionRelation(IntEnum):
@@ -66,6 +67,7 @@ ARTIST_WORDS = {
     ArtistRelation.CLOSE: "close spelling",
     ArtistRelation.LONGER_NAME: "longer form of the name",
     ArtistRelation.GUESTS_MISSING: "guests missing on the track",
+    ArtistRelation.LEAD_MISSING: "a guest alone",
 }
 VERSION_WORDS = {
     VersionRelation.SAME: "same",
@@ -77,12 +79,22 @@ VERSION_WORDS = {
 
 # How far a version is from the plain recording, for choosing among candidates (logits).
 KIND_PENALTY = {
-    "guest remix": 0.4, "extended": 0.8, "part of a work": 1.5, "re-recorded": 1.6, "language": 1.6, "acoustic": 1.8, "live": 1.8,
+    "guest remix": 0.4, "extended": 0.8, "radio remix": 0.8, "other guests": 0.8, "dated": 1.2, "orchestral": 1.6, "part of a work": 1.5, "re-recorded": 1.6, "language": 1.6, "acoustic": 1.8, "live": 1.8,
     "demo": 2.0, "remix": 2.0, "instrumental": 3.0, "a cappella": 3.0, "speed": 5.0, "cover": 6.0, "karaoke": 6.0,
 }  # fmt: skip
 _GUEST_REMIX = frozenset({"remix", "officialremix", "remixversion", "remixremix"})
 _IMITATORS = re.compile(r"karaoke|tribute|made famous|cover (band|version)|sunfly|lullab|rockabye|カラオケ|オルゴール")
+_ORCHESTRA = re.compile(r"\b(philharmonic|symphony|symphonic|pops|concert) orchestra|\borchest\w+ (philharmoni|symphoni)|philharmoniker")
 _GENERATIONS = frozenset({"jr", "sr", "junior", "senior", "2", "3", "2nd", "3rd"})
+# Words less alike than this (of 100) are two words; above, they may be spellings or misprints of one (`Streiht`, `Straight`).
+REPLACED = 50.0
+SAME_GUEST = 60.0
+# Words from which on a subtitle is a phrase of the song, whose numbers count nothing.
+LONG_SUBTITLE = 4
+_SPOKEN = frozenset(
+    frozenset(pair.split("/"))
+    for pair in "the/da the/tha you/ya your/yo your/ur are/r them/dem that/dat this/dis of/o and/an to/2 to/ii for/4 with/wit old/ol little/li".split()
+)
 IMITATIONS = frozenset({"speed", "cover", "karaoke"})
 
 
@@ -95,13 +107,15 @@ class Name:
     credit: Credit
     guests: frozenset[str]
     names: frozenset[str]
+    credit_text: str = ""
 
 
 class Evidence(NamedTuple):
     """Comparison of a chart key with a track.
 
     `title_ratio` and `artist_ratio` are closeness in 0..100, `foreign_share` the share (0..1) of words of close titles without a counterpart, `kinds` the
-    version kinds in which the two differ, `other_numbers` whether the numbers in the titles differ.
+    version kinds in which the two differ, `other_numbers` whether the numbers in the titles differ, `other_part` whether one names a part (`part 2`)
+    and the other none, `other_work` whether they name different films, `replaced_share` is `foreign_share` where a word stands for quite another one.
     """
 
     title: TitleRelation
@@ -112,6 +126,14 @@ class Evidence(NamedTuple):
     artist_ratio: float
     foreign_share: float
     kinds: frozenset[str]
+    other_part: bool = False
+    other_work: bool = False
+    replaced_share: float = 0.0
+
+    @property
+    def is_other_version(self) -> bool:
+        """Another version than the chart asked for."""
+        return self.version != VersionRelation.SAME
 
     def in_words(self) -> dict[str, str]:
         """What is said about title, artist, version and numbers."""
@@ -122,16 +144,21 @@ class Evidence(NamedTuple):
             artist += f" ({self.artist_ratio:.0f} of 100)"
         if self.kinds:
             version += f" ({', '.join(sorted(self.kinds))})"
-        return {"title": title, "artist": artist, "version": version, "numbers": "differ" if self.other_numbers else "same"}
+        return {"title": title, "artist": artist, "version": version, "numbers": self._numbers()}
+
+    def _numbers(self) -> str:
+        if self.other_work:
+            return "same, but another film"
+        return "differ" if self.other_numbers else "a part on one side" if self.other_part else "same"
 
     @property
     def is_good(self) -> bool:
         """Good enough to look no further for close spellings."""
         return (
             self.title in (TitleRelation.SAME, TitleRelation.SUBTITLE)
-            and self.artist not in (ArtistRelation.ONE_SHARED, ArtistRelation.CLOSE, ArtistRelation.LONGER_NAME)
+            and self.artist not in (ArtistRelation.ONE_SHARED, ArtistRelation.CLOSE, ArtistRelation.LONGER_NAME, ArtistRelation.LEAD_MISSING)
             and self.version != VersionRelation.IMITATION
-            and not self.other_numbers
+            and not (self.other_numbers or self.other_work)
         )
 
 
@@ -139,9 +166,10 @@ def parse_name(title: str, credit: str) -> Name:
     """Parse a title with its credit."""
     parsed, credited = parse_title(title), parse_credit(credit)
     if not parsed.featured:
-        return Name(title, parsed, credited, frozenset(credited.parts), credited.names)
+        return Name(title, parsed, credited, frozenset(credited.parts), credited.names, credit)
     featured = parse_credit(parsed.featured)
-    return Name(title, parsed, credited, frozenset(credited.parts) | frozenset(featured.parts), credited.names | featured.names)
+    guests = frozenset(credited.parts) | frozenset(featured.parts)
+    return Name(title, parsed, credited, guests, credited.names | featured.names, credit)
 
 
 def compare(key: Name, track: Name, album_kinds: frozenset[str] = frozenset()) -> Evidence:
@@ -151,15 +179,40 @@ def compare(key: Name, track: Name, album_kinds: frozenset[str] = frozenset()) -
     kinds = track.title.kinds | album_kinds
     if artist in (ArtistRelation.SAME, ArtistRelation.FURTHER_GUESTS, ArtistRelation.GUESTS_MISSING):
         kinds = kinds - {"cover"}  # the act that charted with a cover is no imitator of itself
+    if artist == ArtistRelation.OTHER_GUESTS and _others_featured(key, track):
+        kinds = kinds | {"other guests"}
+    sides = title in (TitleRelation.FIRST_SIDE, TitleRelation.SECOND_SIDE)
+    if sides and track.title.dated in key.title.sides:
+        kinds = kinds - {"dated"}
     if kinds == {"remix"} and artist == ArtistRelation.SAME and len(key.guests) > 1 and track.title.notes in _GUEST_REMIX:
         kinds = frozenset({"guest remix"})  # the chart credits the remix's guests: it asks for this version
         version = VersionRelation.SAME
     else:
         version = _compare_versions(key.title, track.title, kinds)
-    sides = title in (TitleRelation.FIRST_SIDE, TitleRelation.SECOND_SIDE)
-    other_numbers = key.title.numbers != track.title.numbers and not sides
-    foreign = foreign_share(key.title.words, track.title.words) if title == TitleRelation.CLOSE else 0.0
-    return Evidence(title, artist, version, other_numbers, title_ratio, artist_ratio, foreign, kinds ^ key.title.kinds)
+    other_part = _one_names_a_part(key.title, track.title) and not sides
+    other_numbers = key.title.numbers != track.title.numbers and not sides and not other_part
+    other_numbers |= "dated" in (key.title.kinds & track.title.kinds) and key.title.notes[:4] != track.title.notes[:4]
+    other_work = bool(key.title.work and track.title.work) and fuzz.partial_ratio(key.title.work, track.title.work) < 75
+    if other_numbers and title == TitleRelation.SUBTITLE:
+        other_numbers = _numbers_count(key.title, track.title)
+    foreign, replaced = _foreign(key.title.words, track.title.words) if title == TitleRelation.CLOSE else (0.0, 0.0)
+    return Evidence(
+        title, artist, version, other_numbers, title_ratio, artist_ratio, foreign, kinds ^ key.title.kinds, other_part, other_work, replaced
+    )
+
+
+def _numbers_count(a: Title, b: Title) -> bool:
+    """Whether numbers in a subtitle that one side lacks tell songs apart: `(Vol. 2)` does, `(Three Stars Will Shine Tonight)` does not."""
+    longer, shorter = sorted((a.words.split(), b.words.split()), key=len, reverse=True)
+    return len(longer) - len(shorter) < LONG_SUBTITLE
+
+
+def _one_names_a_part(key: Title, track: Title) -> bool:
+    """Whether the titles are alike but for `part 2` at the end of one: of old, the two sides of one single."""
+    if not (key.parts or track.parts) or (key.parts and track.parts):
+        return False
+    whole, part = (track, key) if key.parts else (key, track)
+    return part.full in {f"{base}part{number}" for base in (whole.full, whole.core) for number in part.parts}
 
 
 def _compare_titles(key: Title, track: Title) -> tuple[TitleRelation, float]:
@@ -173,8 +226,8 @@ def _compare_titles(key: Title, track: Title) -> tuple[TitleRelation, float]:
     if key.core == track.core and ratio < 88:
         return TitleRelation.OTHER_SUBTITLE, ratio
     for whole, side in ((key, track), (track, key)):
-        if {side.core, side.full} & set(whole.sides):
-            first = whole.sides[0] in (side.core, side.full)
+        if {side.core, side.full, side.dated} & set(whole.sides):
+            first = whole.sides[0] in (side.core, side.full, side.dated)
             return (TitleRelation.FIRST_SIDE if first else TitleRelation.SECOND_SIDE), ratio
         if {side.core, side.full} & set(whole.subtitles):
             return TitleRelation.SECOND_SIDE, ratio
@@ -194,13 +247,52 @@ def _compare_artists(key: Name, track: Name) -> tuple[ArtistRelation, float]:
         if key.guests <= track.guests:
             return ArtistRelation.FURTHER_GUESTS, 100.0
         return (ArtistRelation.GUESTS_MISSING if track.guests <= key.guests else ArtistRelation.OTHER_GUESTS), 100.0
+    if _is_guest_alone(key, track):
+        return ArtistRelation.LEAD_MISSING, 100.0
     if a.lead & track.names or b.lead & key.names:
         return ArtistRelation.NOT_FIRST, 100.0
     if key.names & track.names:
         return ArtistRelation.ONE_SHARED, 100.0
     if nested_names(a, b):
         return ArtistRelation.LONGER_NAME, 100.0
+    if _same_spelling(a.words, b.words):
+        return ArtistRelation.CLOSE, 100.0
     return ArtistRelation.CLOSE, max(fuzz.ratio(a.words, b.words), fuzz.token_sort_ratio(a.words, b.words))
+
+
+def _is_guest_alone(key: Name, track: Name) -> bool:
+    """Whether the chart says `A featuring B` and the track is by B alone: mostly B's own recording that A's is made of."""
+    if len(track.credit.parts) != 1 or not key.credit.featured:
+        return False
+    return track.credit.whole in key.credit.featured and not (key.credit.lead | key.credit.before) & track.names
+
+
+def _others_featured(key: Name, track: Name) -> bool:
+    """Whether each side features somebody whom the other does not name in any spelling: another recording of the song, with other guests."""
+    one, other = _featured_pieces(key), _featured_pieces(track)
+    everyone = [" ".join((*name.credit.pieces, *(parse_credit(name.title.featured).pieces if name.title.featured else ()))) for name in (key, track)]
+    return any(_is_new(who, everyone[1]) for who in one) and any(_is_new(who, everyone[0]) for who in other)
+
+
+def _featured_pieces(name: Name) -> list[str]:
+    pieces = list(name.credit.pieces[1:]) if name.credit.featured or "," in name.credit_text or ";" in name.credit_text else []
+    return pieces + (list(parse_credit(name.title.featured).pieces) if name.title.featured else [])
+
+
+def _is_new(who: str, others: str) -> bool:
+    words = set(others.split())
+    if any(len(word) > 2 and word in words for word in who.split()) or any(word.startswith(who) for word in words):
+        return False
+    return fuzz.partial_ratio(who, others) < SAME_GUEST
+
+
+def _same_spelling(a: str, b: str) -> bool:
+    """Whether two names of as many words differ in a letter or two of a word only (`Freddie Cannon`, `Freddy Cannon`)."""
+    one, other = a.split(), b.split()
+    return len(one) == len(other) and all(
+        x == y or (min(len(x), len(y)) > 3 and Levenshtein.distance(x, y) <= (2 if min(len(x), len(y)) > 5 else 1))
+        for x, y in zip(one, other, strict=True)
+    )
 
 
 def foreign_share(a: str, b: str) -> float:
@@ -208,12 +300,20 @@ def foreign_share(a: str, b: str) -> float:
 
     This tells a spelling (`Feeling Alright`, `Feelin' Alright`) from another song (`The Popcorn`, `Mother Popcorn`).
     """
+    return _foreign(a, b)[0]
+
+
+def _foreign(a: str, b: str) -> tuple[float, float]:
+    """`foreign_share`, and the same where a word stands for quite another one (`There It Went`, `There It Is`) instead of being left out."""
     one, other = a.split(), b.split()
     total = max(len(one), len(other), 1)
     left = [word for word in one if not _take(word, other)]
     if _same_word("".join(left), "".join(other)):
-        return 0.0
-    return max(len(left), len(other)) / total
+        return 0.0, 0.0
+    share = max(len(left), len(other)) / total
+    a, b = "".join(left), "".join(other)
+    replaced = a and b and not a.startswith(b) and not b.startswith(a) and fuzz.ratio(a, b) < REPLACED
+    return share, share if replaced else 0.0
 
 
 def _take(word: str, words: list[str]) -> bool:
@@ -225,7 +325,7 @@ def _take(word: str, words: list[str]) -> bool:
 
 
 def _same_word(a: str, b: str) -> bool:
-    if a == b:
+    if a == b or frozenset((a, b)) in _SPOKEN:
         return True
     shorter = min(len(a), len(b))
     allowed = 0 if shorter < 3 else 1 if shorter < 8 else 2
@@ -249,6 +349,17 @@ def _compare_versions(key: Title, track: Title, kinds: frozenset[str]) -> Versio
         same = not kinds or key.notes == track.notes or fuzz.ratio(key.notes, track.notes) >= 80
         return VersionRelation.SAME if same else VersionRelation.OTHER_TAKE
     return VersionRelation.OTHER if kinds else VersionRelation.PLAIN
+
+
+def credit_kinds(key: Name, credit: str) -> frozenset[str]:
+    """Version kinds that a track's credit gives away: imitators, and orchestras that were added to old recordings, unless the chart names such too."""
+    folded = fold(credit)
+    kinds = set()
+    if _IMITATORS.search(folded) and not imitates(key.credit_text):
+        kinds.add("karaoke")
+    if _ORCHESTRA.search(folded) and "orch" not in fold(key.credit_text) and "philharmoni" not in fold(key.credit_text):
+        kinds.add("orchestral")
+    return frozenset(kinds)
 
 
 def imitates(credit: str) -> bool:

@@ -70,6 +70,7 @@ def drop_quotes(text: str) -> str:
 _DOLLAR = re.compile(r"\$(?=[a-z])|(?<=[a-z])\$")
 _BANG = re.compile(r"(?<=[a-z])!(?=[a-z])")
 _AT = re.compile(r"(?<=[a-z])@(?=[a-z])")
+_STARS = re.compile(r"(?<![^\W_])[a-z](?:\*[a-z])+(?![^\W_])")
 _EURO = re.compile(r"€(?=[a-z])|(?<=[a-z])€")
 _DEGREES = re.compile(r"(?<=\d)\s*°")
 
@@ -82,6 +83,8 @@ def stylised_letters(text: str) -> str:
         text = _BANG.sub("i", text)
     if "@" in text:
         text = _AT.sub("a", text)
+    if "*" in text:
+        text = _STARS.sub(lambda found: found.group().replace("*", ""), text)
     if "€" in text:
         text = _EURO.sub("e", text)
     if "°" in text:
@@ -237,10 +240,13 @@ def numbers(text: str) -> str:
 _SYNONYMS = {
     "n": "and", "pt": "part", "pts": "part", "parts": "part", "volume": "vol", "versus": "vs", "saint": "st", "mister": "mr",
     "til": "till", "until": "till", "cause": "because", "cuz": "because", "coz": "because",
+    "tonite": "tonight", "nite": "night", "thru": "through", "luv": "love", "u": "you", "lil": "little", "ole": "old",
+    "wanna": "want to", "gonna": "going to",
+    "co": "company", "bros": "brothers", "orch": "orchestra", "dr": "doctor", "sgt": "sergeant", "mt": "mount", "junior": "jr",
 }  # fmt: skip
 
 
-REPLACED_WORDS = frozenset(_SYNONYMS.values())
+REPLACED_WORDS = frozenset(word for spelled in _SYNONYMS.values() for word in spelled.split())
 # Every word that `synonyms` or `numbers` may change.
 CHANGED_WORDS = frozenset(_SYNONYMS) | _NUMERALS
 
@@ -248,7 +254,13 @@ CHANGED_WORDS = frozenset(_SYNONYMS) | _NUMERALS
 def synonyms(text: str) -> str:
     """Usual short forms of one word."""
     words = text.split()
-    return text if _SYNONYMS.keys().isdisjoint(words) else " ".join(_SYNONYMS.get(word, word) for word in words)
+    if _SYNONYMS.keys().isdisjoint(words):
+        return text
+    spelled_out = [len(word) == 1 and word.isalpha() and word not in "ai" for word in ("", *words, "")]
+    # A letter beside single letters is spelled out (T-R-O-U-B-L-E), not short for a word.
+    return " ".join(
+        word if len(word) == 1 and (spelled_out[i] or spelled_out[i + 2]) else _SYNONYMS.get(word, word) for i, word in enumerate(words)
+    )
 
 
 _ARTICLES = ("the ", "a ", "an ")
@@ -271,7 +283,7 @@ RULES: tuple[Rule, ...] = (
     Rule("fold case", "case changes over time", fold_case, (("JAY-Z", "jay-z"), ("Straße", "strasse"))),
     Rule(
         "stylised letters", "signs used as letters", stylised_letters,
-        (("p!nk", "pink"), ("ke$ha", "kesha"), ("a$ap rocky", "asap rocky"), ("y$", "ys"), ("98°", "98 degrees "), ("wow!", "wow!"),
+        (("p!nk", "pink"), ("ke$ha", "kesha"), ("a$ap rocky", "asap rocky"), ("y$", "ys"), ("98°", "98 degrees "), ("wow!", "wow!"), ("n*e*r*d", "nerd"),
          ("$100", "$100")),
     ),
     Rule("uncensor", "charts mask words", uncensor, (("f**k you", "fuck you"), ("b**** i'm", "bitch i'm"), ("sh*t", "shit"), ("*nsync", "*nsync"))),
@@ -279,7 +291,11 @@ RULES: tuple[Rule, ...] = (
     Rule("spell signs", "one spelling of and, number", spell_signs, (("salt & pepa", "salt  and  pepa"), ("1+1", "1 and 1"), ("#9 dream", " number 9 dream"))),
     Rule("drop dots", "initials", drop_dots, (("r.e.m.", "rem"), ("b.o.b", "bob"), ("mr. brown", "mr. brown"), ("10,000 hours", "10000 hours"))),
     Rule("drop punctuation", "spacing and punctuation vary", drop_punctuation, (("jay-z", "jay z"), ("what's up?", "what s up"), ("ac/dc", "ac dc"))),
-    Rule("synonyms", "short forms", synonyms, (("rock n roll", "rock and roll"), ("fever pt 2", "fever part 2"), ("til dawn", "till dawn"))),
+    Rule(
+        "synonyms", "abbreviations and usual short forms", synonyms,
+        (("rock n roll", "rock and roll"), ("fever pt 2", "fever part 2"), ("til dawn", "till dawn"), ("do you wanna dance", "do you want to dance"),
+         ("hot tonite", "hot tonight"), ("fruitgum co", "fruitgum company"), ("walker bros", "walker brothers"), ("cool u 2", "cool you 2"), ("u2", "u2"), ("t r o u b l e", "t r o u b l e")),
+    ),
     Rule(
         "numbers", "numbers and numerals", numbers,
         (("two hearts", "2 hearts"), ("part ii", "part 2"), ("part i and ii", "part 1 and 2"), ("rocky iv", "rocky 4"), ("x factor", "x factor"),

@@ -10,10 +10,10 @@ from soundscope.match import confidence as model
 from soundscope.match.candidates import find
 from soundscope.match.columns import date_column
 from soundscope.match.decisions import apply_decisions
-from soundscope.match.evidence import ArtistRelation, Evidence, TitleRelation, VersionRelation, parse_name
+from soundscope.match.evidence import ArtistRelation, Evidence, TitleRelation, parse_name
 from soundscope.match.ranking import rank
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 KEY = ["title", "artist", "run_no"]
 COLUMNS = [
     *KEY, "track_id", "status", "is_other_version", "method", "score", "runner_up_track_id", "runner_up_score", "decided_by", "reason",
@@ -156,7 +156,7 @@ def _write(
     status = "matched" if score >= model.MATCHED_AT else "review" if score >= model.REVIEW_AT else "unmatched"
     columns["track_id"].append(track_id if status != "unmatched" else None)
     columns["status"].append(status)
-    columns["is_other_version"].append(evidence.version != VersionRelation.SAME and status != "unmatched")
+    columns["is_other_version"].append(evidence.is_other_version and status != "unmatched")
     columns["method"].append(method_of(evidence))
     columns["score"].append(round(float(score), 4))
     columns["runner_up_track_id"].append(runner_up[0])
@@ -173,7 +173,7 @@ def method_of(evidence: Evidence) -> str:
         return "fuzzy_artist"
     if evidence.title in (TitleRelation.FIRST_SIDE, TitleRelation.SECOND_SIDE):
         return "part_of_title"
-    if evidence.artist in (ArtistRelation.OTHER_GUESTS, ArtistRelation.NOT_FIRST, ArtistRelation.ONE_SHARED):
+    if evidence.artist in (ArtistRelation.OTHER_GUESTS, ArtistRelation.NOT_FIRST, ArtistRelation.ONE_SHARED, ArtistRelation.LEAD_MISSING):
         return "artist_set"
     return "exact" if evidence.title == TitleRelation.SAME and evidence.artist == ArtistRelation.SAME else "key"
 

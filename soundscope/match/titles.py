@@ -19,6 +19,14 @@ _DASH = re.compile(r"\s+[-–—−~〜]+\s+|\s*[-–—]+(?=[^-]*\b(?:remaster|
 _TRAILING = re.compile(
     r"(?<=\w)[\s,]+(remix|radio edit|(?:acoustic|live|karaoke|instrumental|album|single|radio) version|remaster(?:ed)?)$"
 )
+# `Song '89` and `Song 1989` are an artist's later version of `Song`; after such a word the year is part of the name (Summer Of '69).
+_DATED = re.compile(r"(?<=\w)[!?]?,?\s+(?:['’‘`´]([5-9]\d|[0-2]\d)|(19[5-9]\d|20[0-2]\d))$")
+_NAMES_A_YEAR = frozenset(
+    "of in from since to the and for till until class back january february march april may june july august september october november "
+    "december summer winter spring autumn fall east west anno vol".split()
+)
+_WORK = re.compile(r"^(?:(?:love )?theme |main title |music )?from (?:the )?(?:(?:film|movie|motion picture|musical|series) )?[\"“]([^\"”]+)[\"”]")
+_PARTS = re.compile(r"(?:^| )part ((?:\d+(?: and | |$))+)$")
 _PART_1 = re.compile(r"(?<=.) part 1(?: (?:and )?2)?(?: (?:and )?3)?$")
 _DIGITS = re.compile(r"\d+")
 _SLASH = re.compile(r"\s*/\s*")
@@ -44,6 +52,9 @@ class Title:
         notes: the version notes themselves, as a key; two remixes differ by it.
         numbers: numbers in the text; `part 1` at the end is dropped everywhere, because part 1 is what is meant without a number.
         featured: names of featured artists as written, joined by `;`.
+        parts: numbers of the parts named at the end (`part 2`), if other than part 1.
+        dated: key with the year of a later version (`Song '89`), if the title has one; else empty.
+        work: key of the film or musical that a note names (`from "Jaws"`).
     """
 
     words: str
@@ -57,11 +68,15 @@ class Title:
     notes: str
     numbers: frozenset[str]
     featured: str
+    parts: frozenset[str]
+    work: str
+    dated: str
 
     @property
     def forms(self) -> tuple[str, ...]:
         """Every key under which this title can be found."""
-        return tuple(dict.fromkeys((self.full, self.core, "~" + self.bag, *self.sides, *self.subtitles)))
+        forms = dict.fromkeys((self.full, self.core, "~" + self.bag, *self.sides, *self.subtitles))
+        return (*forms, self.dated) if self.dated else tuple(forms)
 
 
 @lru_cache(maxsize=65_536)
@@ -80,12 +95,25 @@ def parse_title(title: str) -> Title:
     if len(pieces) != len(kept_pieces) or not pieces[0].strip():
         pieces = kept_pieces = [kept]
     main, rest = pieces[0], [kept_pieces[0]]
-    for piece, kept_piece in zip(pieces[1:], kept_pieces[1:], strict=True):
-        if piece.strip() and notes.read(piece):
+    before = len(notes.versions)
+    for piece, kept_piece in zip(_split_notes(pieces[1:]), _split_notes(kept_pieces[1:]), strict=True):
+        told = len(notes.versions) > before
+        # What follows a version note belongs to it: `Song - Live at the Hall, New York - June 1990`.
+        if piece.strip() and notes.read(piece) and not told:
             rest.append(kept_piece)
             extra.append(piece)
     main, rest[-1] = notes.cut_trailing(main), notes.cut_trailing(rest[-1])
+    last, rest[-1] = rest[-1], notes.cut_year(rest[-1])
+    if last != rest[-1]:
+        main = rest[0] if main == last else main
+        extra = [rest[-1] if one == last else one for one in extra]
+        notes.dated = title_key(words_of(" ".join([*rest[:-1], last])))
     return _assemble(main, " ".join(rest), extra, notes)
+
+
+def _split_notes(pieces: list[str]) -> list[str]:
+    """Notes joined by a semicolon are several: `Pt. 2; 2007 Remaster`."""
+    return [one for piece in pieces for one in piece.split(";")]
 
 
 class _Notes:
@@ -95,6 +123,8 @@ class _Notes:
         self.kinds: set[str] = set()
         self.versions: list[str] = []
         self.featured: dict[str, None] = {}
+        self.work = ""
+        self.dated = ""
 
     def read(self, note: str) -> bool:
         """Take in a note; true if it is part of the title itself."""
@@ -103,6 +133,8 @@ class _Notes:
             self.featured[rest] = None
         elif what == "version":
             self.kinds |= named
+            work = _WORK.match(rest)
+            self.work = title_key(words_of(work.group(1))) if work else self.work
             if named:
                 self.versions.append(rest)
         return what == "text" and bool(rest)
@@ -114,6 +146,20 @@ class _Notes:
         who, dash, suffix = found.group(1).partition(" - ")
         self.featured[who] = None
         return text[: found.start()] + dash + suffix
+
+    def cut_year(self, text: str) -> str:
+        """Take the year of a later version off the end."""
+        found = _DATED.search(text.rstrip()) if text[-1:].isdigit() else None
+        if not found:
+            return text
+        words = words_of(text[: found.start()]).split()
+        if words[-1] in _NAMES_A_YEAR or words[-1].isdigit() or (found.group(2) and len(words) < 2):
+            return text
+        short = found.group(1)
+        year = found.group(2) or ("19" if int(short) >= 50 else "20") + short
+        self.kinds.add("dated")
+        self.versions.append(year)
+        return text[: found.start()]
 
     def cut_trailing(self, text: str) -> str:
         found = _TRAILING.search(text.rstrip())
@@ -145,9 +191,13 @@ def _without_brackets(text: str, notes: _Notes) -> tuple[str, str, list[str]]:
 
 
 def _assemble(main: str, text: str, extra: list[str], notes: _Notes) -> Title:
-    words, main_words = _PART_1.sub("", words_of(text)), _PART_1.sub("", words_of(main))
+    whole = words_of(text)
+    if "/" in main:
+        notes.kinds.discard("part of a work")  # a medley by its title, so the note says nothing more
+    words, main_words = _PART_1.sub("", whole), _PART_1.sub("", words_of(main))
     core = title_key(main_words)
     parts = words.split()
+    parts_named = _PARTS.search(words)
     sides: tuple[str, ...] = ()
     if "/" in main and not _NOT_SIDES.search(main):
         sides = tuple(key for key in (title_key(words_of(side)) for side in _SLASH.split(main)) if key)
@@ -166,6 +216,9 @@ def _assemble(main: str, text: str, extra: list[str], notes: _Notes) -> Title:
         notes=title_key(words_of(" ".join(sorted(notes.versions)))) if notes.versions else "",
         numbers=frozenset(_DIGITS.findall(words)),
         featured=";".join(notes.featured),
+        parts=frozenset(_DIGITS.findall(parts_named.group(1))) - {"1"} if parts_named else frozenset(),
+        work=notes.work,
+        dated=notes.dated,
     )
 
 

@@ -30,7 +30,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
     ("instrumental", r"instrumental|off vocal|without vocals|インスト|inst\.?$"),
     ("a cappella", r"a ?cap+el+a|vocals only"),
     ("demo", r"\bdemo\b|\bdemos\b|outtake|\btake [0-9]|rough mix|early version|alternate|alternative (version|take|mix)|first version|rehearsal|home recording"),
-    ("re-recorded", r"re-?record|taylor.?s version|new (version|recording)|[a-z']+s version$|\bversion ?20[0-9]{2}\b|\b20[0-9]{2} version|neuaufnahme"),
+    ("re-recorded", r"re-?record|taylor.?s version|new (version|recording)|(?!(us|this)\b)\b[a-z']+s version$|\bversion ?20[0-9]{2}\b|\b20[0-9]{2} version|neuaufnahme"),
     (
         "language",
         r"\b(english|spanish|french|german|italian|portuguese|japanese|korean|chinese|mandarin|russian|arabic|turkish|dutch|swedish|spanglish|hindi|"
@@ -42,10 +42,10 @@ _KINDS: tuple[tuple[str, str], ...] = (
 _PATTERNS = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
 
 _NEUTRAL = re.compile(
-    r"remaster|remasteriz|digital(ly)? master|\bmono\b|\bstereo\b|\b(radio|single|album|original|video|main|full|short|promo|us|uk|hit|7 ?(\"|''|”|inch)) "
+    r"remaster|remasteriz|^(the )?(us|uk|45|7) version$|^aka\b|digital(ly)? master|\bmono\b|\bstereo\b|\b(radio|single|album|original|video|main|full|short|promo|us|uk|hit|7 ?(\"|''|”|inch)) "
     r"?(edit|mix|version|ver\.?|cut|recording|album|soundtrack|cast|score|motion)|^(edit|edited|original|original mix|radio|single|version|explicit|clean|main|studio)\b"
     r"|explicit version|clean version|bonus|deluxe|anniversary|expanded|reissue|re-?release|^from |^(love )?theme (from|of|to)|^music from|soundtrack|"
-    r"^(19|20)[0-9]{2}($|[ /])|^digital|\bost\b|from the (film|movie|motion|album|vault|musical|original|netflix|tv|"
+    r"^(19|20)[0-9]{2}($|[ /])|^ver\.? ?[0-9]{2}$|^digital|\bost\b|from the (film|movie|motion|album|vault|musical|original|netflix|tv|"
     r"television|broadway|series|show)|motion picture|\bpt\.? ?version|as heard|the voice performance|american idol|featured in|theme( song)?$|version originale|radio mix|studio version|"
     r"versao original|オリジナル|주제가|^(the )?official .*(song|anthem|theme|version)"
 )
@@ -55,6 +55,7 @@ _CREDIT = re.compile(
 _RADIO = re.compile(
     r"\b(radio|single|original|album|us|mono|stereo|main|7 ?(\"|''|”|inch)) (edit|mix|version|remix)|^original mix$|^[0-9 ]*(digital )?remaster"
 )
+_SINGLE = re.compile(r"\b(radio|single) (edit|version|mix)")
 
 
 @lru_cache(maxsize=32_768)
@@ -74,7 +75,11 @@ def read_note(note: str) -> tuple[str, frozenset[str], str]:
         return "credit", frozenset(), note[credit.end() :]
     kinds = {kind for kind, pattern in _PATTERNS if pattern.search(note)}
     if kinds and _RADIO.search(note):
-        kinds -= {"remix", "extended"}
+        # `Someone Remix/Radio Edit` stays a remix; `Radio Mix` is none.
+        rest = _RADIO.sub(" ", note)
+        kinds = {kind for kind, pattern in _PATTERNS if kind in kinds and (kind not in ("remix", "extended") or pattern.search(rest))}
+        if "remix" in kinds and _SINGLE.search(note):
+            kinds = kinds - {"remix"} | {"radio remix"}  # of dance records often the one that charted
         if not kinds:
             return "version", frozenset(), note
     if kinds:
