@@ -41,21 +41,21 @@ _VERSION = {
 
 # Fitted by `benchmarks/matching.py --fit` on half of the keys on which two independent people agree, shrunk towards the judgement
 # written there (where an entry is too rare to be fitted, judgement stays).
-INTERCEPT = 3.94
+INTERCEPT = 3.93
 WEIGHTS = {
-    "subtitle on one side": -0.58,
+    "subtitle on one side": -0.54,
     "one of two titles": -1.00,
-    "second of two titles": -2.30,
-    "close title": -0.71,
+    "second of two titles": -2.31,
+    "close title": -0.72,
     "foreign words": -3.92,
     "words replaced": -7.94,
     "other subtitle": -2.00,
-    "further guests": -0.52,
+    "further guests": -0.80,
     "guests missing": -0.80,
-    "other guests": -0.55,
+    "other guests": -0.57,
     "named, not first": -0.88,
     "a guest alone": -4.00,
-    "one name shared": -1.40,
+    "one name shared": -1.41,
     "close artist": -1.50,
     "artist shortfall": -0.08,
     "longer name": -1.11,
@@ -66,9 +66,9 @@ WEIGHTS = {
     "other numbers": -3.50,
     "other part": -1.00,
     "other work": -4.00,
-    "short title": -0.17,
-    "rivals": -0.44,
-    "released after the run": -0.88,
+    "short title": -0.14,
+    "rivals": -0.39,
+    "released after the run": -0.90,
     "decades before 2000": -0.51,
 }
 FEATURES = tuple(WEIGHTS)
@@ -78,7 +78,12 @@ def preference(evidence: list[Evidence]) -> np.ndarray:
     """Order of preference of candidate pairs by names and versions alone, in logits; shape (n,)."""
     values = np.empty(len(evidence))
     for i, e in enumerate(evidence):
-        value = _TITLE.get(e.title, 0.0) + _ARTIST.get(e.artist, 0.0) + _VERSION.get(e.version, 0.0) - 4.0 * (e.other_numbers + e.other_work)
+        value = (
+            _TITLE.get(e.title, 0.0)
+            + _ARTIST.get(e.artist, 0.0)
+            + _VERSION.get(e.version, 0.0)
+            - 4.0 * (e.other_numbers + e.other_work)
+        )
         if e.title == TitleRelation.CLOSE:
             value -= 6.0 * e.replaced_share
             value -= 0.05 * (100.0 - e.title_ratio) + 3.0 * e.foreign_share

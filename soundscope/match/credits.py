@@ -133,7 +133,9 @@ def parse_credit(credit: str) -> Credit:
     text = _NICKNAME.sub(" ", text) if '"' in text or "”" in text else text
     if _is_one_name(text):
         key, one = _key(text), words_of(text)
-        return Credit(key, frozenset((key,)), (key,), frozenset((key,)), _bag([one]), frozenset(), frozenset(), (one,), _lead(one))
+        return Credit(
+            key, frozenset((key,)), (key,), frozenset((key,)), _bag([one]), frozenset(), frozenset(), (one,), _lead(one)
+        )
     segments = [segment for segment in _HARD.split(" " + text) if segment and segment.strip()] or [text]
     names: dict[str, None] = {}
     parts: dict[str, None] = {}

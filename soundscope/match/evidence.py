@@ -8,10 +8,10 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from rapidfuzz import fuzz
-from rapidfuzz.distance import Levenshtein
 
 from soundscope.match.credits import Credit, parse_credit
 from soundscope.match.normalise import fold
+from soundscope.match.spelling import same_spelling, word_difference
 from soundscope.match.titles import Title, parse_title
 
 
@@ -84,17 +84,13 @@ KIND_PENALTY = {
 }  # fmt: skip
 _GUEST_REMIX = frozenset({"remix", "officialremix", "remixversion", "remixremix"})
 _IMITATORS = re.compile(r"karaoke|tribute|made famous|cover (band|version)|sunfly|lullab|rockabye|カラオケ|オルゴール")
-_ORCHESTRA = re.compile(r"\b(philharmonic|symphony|symphonic|pops|concert) orchestra|\borchest\w+ (philharmoni|symphoni)|philharmoniker")
+_ORCHESTRA = re.compile(
+    r"\b(philharmonic|symphony|symphonic|pops|concert) orchestra|\borchest\w+ (philharmoni|symphoni)|philharmoniker"
+)
 _GENERATIONS = frozenset({"jr", "sr", "junior", "senior", "2", "3", "2nd", "3rd"})
-# Words less alike than this (of 100) are two words; above, they may be spellings or misprints of one (`Streiht`, `Straight`).
-REPLACED = 50.0
 SAME_GUEST = 60.0
 # Words from which on a subtitle is a phrase of the song, whose numbers count nothing.
 LONG_SUBTITLE = 4
-_SPOKEN = frozenset(
-    frozenset(pair.split("/"))
-    for pair in "the/da the/tha you/ya your/yo your/ur are/r them/dem that/dat this/dis of/o and/an to/2 to/ii for/4 with/wit old/ol little/li".split()
-)
 IMITATIONS = frozenset({"speed", "cover", "karaoke"})
 
 
@@ -156,7 +152,8 @@ class Evidence(NamedTuple):
         """Good enough to look no further for close spellings."""
         return (
             self.title in (TitleRelation.SAME, TitleRelation.SUBTITLE)
-            and self.artist not in (ArtistRelation.ONE_SHARED, ArtistRelation.CLOSE, ArtistRelation.LONGER_NAME, ArtistRelation.LEAD_MISSING)
+            and self.artist
+            not in (ArtistRelation.ONE_SHARED, ArtistRelation.CLOSE, ArtistRelation.LONGER_NAME, ArtistRelation.LEAD_MISSING)
             and self.version != VersionRelation.IMITATION
             and not (self.other_numbers or self.other_work)
         )
@@ -195,9 +192,19 @@ def compare(key: Name, track: Name, album_kinds: frozenset[str] = frozenset()) -
     other_work = bool(key.title.work and track.title.work) and fuzz.partial_ratio(key.title.work, track.title.work) < 75
     if other_numbers and title == TitleRelation.SUBTITLE:
         other_numbers = _numbers_count(key.title, track.title)
-    foreign, replaced = _foreign(key.title.words, track.title.words) if title == TitleRelation.CLOSE else (0.0, 0.0)
+    foreign, replaced = word_difference(key.title.words, track.title.words) if title == TitleRelation.CLOSE else (0.0, 0.0)
     return Evidence(
-        title, artist, version, other_numbers, title_ratio, artist_ratio, foreign, kinds ^ key.title.kinds, other_part, other_work, replaced
+        title,
+        artist,
+        version,
+        other_numbers,
+        title_ratio,
+        artist_ratio,
+        foreign,
+        kinds ^ key.title.kinds,
+        other_part,
+        other_work,
+        replaced,
     )
 
 
@@ -255,7 +262,7 @@ def _compare_artists(key: Name, track: Name) -> tuple[ArtistRelation, float]:
         return ArtistRelation.ONE_SHARED, 100.0
     if nested_names(a, b):
         return ArtistRelation.LONGER_NAME, 100.0
-    if _same_spelling(a.words, b.words):
+    if same_spelling(a.words, b.words):
         return ArtistRelation.CLOSE, 100.0
     return ArtistRelation.CLOSE, max(fuzz.ratio(a.words, b.words), fuzz.token_sort_ratio(a.words, b.words))
 
@@ -270,7 +277,10 @@ def _is_guest_alone(key: Name, track: Name) -> bool:
 def _others_featured(key: Name, track: Name) -> bool:
     """Whether each side features somebody whom the other does not name in any spelling: another recording of the song, with other guests."""
     one, other = _featured_pieces(key), _featured_pieces(track)
-    everyone = [" ".join((*name.credit.pieces, *(parse_credit(name.title.featured).pieces if name.title.featured else ()))) for name in (key, track)]
+    everyone = [
+        " ".join((*name.credit.pieces, *(parse_credit(name.title.featured).pieces if name.title.featured else ())))
+        for name in (key, track)
+    ]
     return any(_is_new(who, everyone[1]) for who in one) and any(_is_new(who, everyone[0]) for who in other)
 
 
@@ -284,52 +294,6 @@ def _is_new(who: str, others: str) -> bool:
     if any(len(word) > 2 and word in words for word in who.split()) or any(word.startswith(who) for word in words):
         return False
     return fuzz.partial_ratio(who, others) < SAME_GUEST
-
-
-def _same_spelling(a: str, b: str) -> bool:
-    """Whether two names of as many words differ in a letter or two of a word only (`Freddie Cannon`, `Freddy Cannon`)."""
-    one, other = a.split(), b.split()
-    return len(one) == len(other) and all(
-        x == y or (min(len(x), len(y)) > 3 and Levenshtein.distance(x, y) <= (2 if min(len(x), len(y)) > 5 else 1))
-        for x, y in zip(one, other, strict=True)
-    )
-
-
-def foreign_share(a: str, b: str) -> float:
-    """Share (0..1) of the words of two titles without a counterpart; one letter may differ, two in words of eight letters or more.
-
-    This tells a spelling (`Feeling Alright`, `Feelin' Alright`) from another song (`The Popcorn`, `Mother Popcorn`).
-    """
-    return _foreign(a, b)[0]
-
-
-def _foreign(a: str, b: str) -> tuple[float, float]:
-    """`foreign_share`, and the same where a word stands for quite another one (`There It Went`, `There It Is`) instead of being left out."""
-    one, other = a.split(), b.split()
-    total = max(len(one), len(other), 1)
-    left = [word for word in one if not _take(word, other)]
-    if _same_word("".join(left), "".join(other)):
-        return 0.0, 0.0
-    share = max(len(left), len(other)) / total
-    a, b = "".join(left), "".join(other)
-    replaced = a and b and not a.startswith(b) and not b.startswith(a) and fuzz.ratio(a, b) < REPLACED
-    return share, share if replaced else 0.0
-
-
-def _take(word: str, words: list[str]) -> bool:
-    for i, candidate in enumerate(words):
-        if _same_word(word, candidate):
-            del words[i]
-            return True
-    return False
-
-
-def _same_word(a: str, b: str) -> bool:
-    if a == b or frozenset((a, b)) in _SPOKEN:
-        return True
-    shorter = min(len(a), len(b))
-    allowed = 0 if shorter < 3 else 1 if shorter < 8 else 2
-    return bool(allowed) and Levenshtein.distance(a, b, score_cutoff=allowed) <= allowed
 
 
 def nested_names(a: Credit, b: Credit) -> bool:

@@ -259,7 +259,8 @@ def synonyms(text: str) -> str:
     spelled_out = [len(word) == 1 and word.isalpha() and word not in "ai" for word in ("", *words, "")]
     # A letter beside single letters is spelled out (T-R-O-U-B-L-E), not short for a word.
     return " ".join(
-        word if len(word) == 1 and (spelled_out[i] or spelled_out[i + 2]) else _SYNONYMS.get(word, word) for i, word in enumerate(words)
+        word if len(word) == 1 and (spelled_out[i] or spelled_out[i + 2]) else _SYNONYMS.get(word, word)
+        for i, word in enumerate(words)
     )
 
 

@@ -36,9 +36,9 @@ def rank(pairs: Pairs, names: list[Name], tracks: pd.DataFrame, dates: pd.DataFr
     popularity = np.nan_to_num(number_column(tracks, "popularity")[rows])
     odd = (duration < 45_000) | (duration > 900_000)
     table["preference"] += 0.25 * np.log(support) - 1.0 * odd - 0.6 * late + 0.003 * popularity
-    titles = tracks["title"].iloc[rows]
+    titles = tracks["title"].iloc[rows].fillna("")
     table["preference"] += SAME_LETTERS * np.array(
-        [fold(title or "") == fold(names[key].title_text) for title, key in zip(titles, pairs.key, strict=True)]
+        [fold(title) == fold(names[key].title_text) for title, key in zip(titles, pairs.key, strict=True)]
     )
     table["release"] = release
     table["late"] = late

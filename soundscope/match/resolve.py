@@ -173,7 +173,12 @@ def method_of(evidence: Evidence) -> str:
         return "fuzzy_artist"
     if evidence.title in (TitleRelation.FIRST_SIDE, TitleRelation.SECOND_SIDE):
         return "part_of_title"
-    if evidence.artist in (ArtistRelation.OTHER_GUESTS, ArtistRelation.NOT_FIRST, ArtistRelation.ONE_SHARED, ArtistRelation.LEAD_MISSING):
+    if evidence.artist in (
+        ArtistRelation.OTHER_GUESTS,
+        ArtistRelation.NOT_FIRST,
+        ArtistRelation.ONE_SHARED,
+        ArtistRelation.LEAD_MISSING,
+    ):
         return "artist_set"
     return "exact" if evidence.title == TitleRelation.SAME and evidence.artist == ArtistRelation.SAME else "key"
 

@@ -22,10 +22,13 @@ _TRAILING = re.compile(
 # `Song '89` and `Song 1989` are an artist's later version of `Song`; after such a word the year is part of the name (Summer Of '69).
 _DATED = re.compile(r"(?<=\w)[!?]?,?\s+(?:['’‘`´]([5-9]\d|[0-2]\d)|(19[5-9]\d|20[0-2]\d))$")
 _NAMES_A_YEAR = frozenset(
-    "of in from since to the and for till until class back january february march april may june july august september october november "
-    "december summer winter spring autumn fall east west anno vol".split()
+    {"of", "in", "from", "since", "to", "the", "and", "for", "till", "until", "class", "back", "summer", "winter", "spring", "autumn",
+     "fall", "east", "west", "anno", "vol", "january", "february", "march", "april", "may", "june", "july", "august", "september",
+     "october", "november", "december"}
+)  # fmt: skip
+_WORK = re.compile(
+    r"^(?:(?:love )?theme |main title |music )?from (?:the )?(?:(?:film|movie|motion picture|musical|series) )?[\"“]([^\"”]+)[\"”]"
 )
-_WORK = re.compile(r"^(?:(?:love )?theme |main title |music )?from (?:the )?(?:(?:film|movie|motion picture|musical|series) )?[\"“]([^\"”]+)[\"”]")
 _PARTS = re.compile(r"(?:^| )part ((?:\d+(?: and | |$))+)$")
 _PART_1 = re.compile(r"(?<=.) part 1(?: (?:and )?2)?(?: (?:and )?3)?$")
 _DIGITS = re.compile(r"\d+")

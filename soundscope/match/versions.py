@@ -77,7 +77,9 @@ def read_note(note: str) -> tuple[str, frozenset[str], str]:
     if kinds and _RADIO.search(note):
         # `Someone Remix/Radio Edit` stays a remix; `Radio Mix` is none.
         rest = _RADIO.sub(" ", note)
-        kinds = {kind for kind, pattern in _PATTERNS if kind in kinds and (kind not in ("remix", "extended") or pattern.search(rest))}
+        kinds = {
+            kind for kind, pattern in _PATTERNS if kind in kinds and (kind not in ("remix", "extended") or pattern.search(rest))
+        }
         if "remix" in kinds and _SINGLE.search(note):
             kinds = kinds - {"remix"} | {"radio remix"}  # of dance records often the one that charted
         if not kinds:
