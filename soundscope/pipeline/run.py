@@ -16,8 +16,10 @@ from typing import Any
 import requests
 
 from soundscope.ingest.fetch import reconcile
-from soundscope.ingest.ledger import Ledger
+from soundscope.ingest.ledger import Ledger, utcnow
 from soundscope.ingest.session import Session, open_session
+from soundscope.ingest.tables import check_results
+from soundscope.pipeline.healing import heal_ledger, heal_writer, note_damage
 from soundscope.settings import Settings
 from soundscope.sources.registry import SOURCES
 from soundscope.warehouse.connect import open_writer
@@ -86,6 +88,7 @@ def open_run(
     with ExitStack() as stack:
         if lock:
             stack.enter_context(writer_lock(settings, wait_s=wait_s, command=f"soundscope {command}"))
+        healed = [heal_ledger(settings), heal_writer(settings)] if lock else []
         ledger = Ledger.open(settings)
         stack.callback(ledger.close)
         ledger.close_dead_runs()
@@ -94,9 +97,16 @@ def open_run(
         urls = stack.enter_context(sandbox_urls(settings)) if providers else {}
         run = Run(settings, ledger, ledger.start_run(command, settings.profile), urls)
         log.info("run %s started: %s", run.run_id, command)
+        for words in filter(None, healed):
+            log.warning("%s", words)
+            row = {"run_id": run.run_id, "release_id": None, "check": "private_files_readable", "table_name": "warehouse/.private",
+                   "status": "warn", "failures": 1, "message": words, "checked_at": utcnow()}  # fmt: skip
+            ledger.insert(check_results, [row])
         try:
             yield run
         except BaseException as error:
+            if lock and note_damage(settings, error):
+                log.error("the private warehouse seems damaged; the next run makes it anew from landing")
             status = "stopped" if isinstance(error, KeyboardInterrupt | Stopped) else "failed"
             ledger.end_run(
                 run.run_id, status, str(error).splitlines()[0] if str(error) else type(error).__name__, run.facts.get("published")
