@@ -42,7 +42,7 @@ JUDGEMENT = {
     "second of two titles": -2.5,
     "close title": -0.5,
     "foreign words": -4.0,
-    "words replaced": -8.0,
+    "words replaced": -12.0,
     "other subtitle": -2.0,
     "further guests": -0.3,
     "guests missing": -0.5,

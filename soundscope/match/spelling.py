@@ -7,12 +7,12 @@ from rapidfuzz.distance import Levenshtein
 
 # Words less alike than this (of 100) are two words; above, they may be spellings or misprints of one (`Streiht`, `Straight`).
 REPLACED = 50.0
-# Spellings of speech that one title may use and another not.
+# Spellings of speech that one title may use and another not, and the clean words that charts print for others.
 _SPOKEN = frozenset(
     frozenset(pair)
     for pair in (
         ("the", "da"), ("the", "tha"), ("you", "ya"), ("your", "yo"), ("your", "ur"), ("are", "r"), ("them", "dem"), ("that", "dat"),
-        ("this", "dis"), ("of", "o"), ("to", "2"), ("to", "ii"), ("for", "4"), ("with", "wit"), ("old", "ol"), ("little", "li"),
+        ("this", "dis"), ("of", "o"), ("to", "2"), ("to", "ii"), ("for", "4"), ("with", "wit"), ("old", "ol"), ("little", "li"), ("bitch", "chick"), ("bitch", "trick"),
     )
 )  # fmt: skip
 
