@@ -151,6 +151,7 @@ class Paths:
         self.prefect = self.private / "prefect"
         self.dbt = self.private / "dbt"
         self.temp = self.private / "tmp"
+        self.damaged = self.private / "damaged"
 
     def create(self) -> None:
         """Make the folders, private ones readable by their owner alone.

@@ -216,7 +216,13 @@ def test_the_run_can_be_seen_in_the_dashboard_afterwards(home: Home) -> None:
     seen = json.loads(done.stdout.splitlines()[-1])
     assert set(seen["runs"].values()) == {"Completed"}
     assert any(name.startswith("pipeline 20") for name in seen["runs"])
-    assert {"ingest everything new", "build the tables", "align tracks with the charts", "train the genre classifier", "score tracks"} <= set(seen["runs"])
+    assert {
+        "ingest everything new",
+        "build the tables",
+        "align tracks with the charts",
+        "train the genre classifier",
+        "score tracks",
+    } <= set(seen["runs"])
     assert "sql core.chart_entries" in seen["tasks"]
     assert "match chart entries to tracks" in seen["tasks"]
     assert not [name for name in seen["tasks"] if "not_null" in name or "unique" in name], (

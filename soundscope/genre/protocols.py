@@ -13,13 +13,13 @@ from soundscope.genre.evaluate import Evaluation, evaluate
 
 OTHER_SCHEMES: tuple[splits.Scheme, ...] = ("artist", "forward", "random_leaky")
 HELD_FOLD = 1
-# Rows times classes up to which each of these further fits takes about a minute; the baseline's 1,800 steps cost more per cell.
-_WORK, _BASELINE_WORK = 5_000_000, 500_000
+# Rows times classes up to which these further fits keep training within ten minutes on two cores; beyond, the benchmark has the figures.
+_WORK = 200_000
 
 
-def is_affordable(name: str, n: int, n_classes: int) -> bool:
-    """Whether a candidate is fitted three times more for the sake of these figures."""
-    return n * n_classes <= (_BASELINE_WORK if name == candidates.BASELINE else _WORK)
+def is_affordable(n: int, n_classes: int) -> bool:
+    """Whether candidates are fitted three times more for the sake of these figures."""
+    return n * n_classes <= _WORK
 
 
 def under_other_splits(

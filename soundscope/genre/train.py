@@ -80,9 +80,7 @@ def train(
     challenger = min(trained, key=lambda one: one.model.held_log_loss_)
     threads, seed = settings.engine.threads, settings.train.seed
     for one in trained:
-        if one.algorithm in (candidates.BASELINE, challenger.algorithm) and protocols.is_affordable(
-            one.algorithm, len(data), n_classes
-        ):
+        if one.algorithm in (candidates.BASELINE, challenger.algorithm) and protocols.is_affordable(len(data), n_classes):
             one.evaluations |= protocols.under_other_splits(data, one.algorithm, one.inputs, threads=threads, seed=seed)
     reigning, note = _load(settings, champion, data.target)
     verdict = _judge(challenger, reigning, run, folds)

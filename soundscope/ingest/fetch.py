@@ -15,6 +15,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from soundscope.errors import SoundScopeError
 from soundscope.ingest import landing
 from soundscope.ingest import tables as t
 from soundscope.ingest.ledger import Ledger, utcnow
@@ -128,7 +129,12 @@ def reconcile(settings: Settings, ledger: Ledger) -> int:
     ledger.forget_files(sorted(known - set(present)))
     for name, path in present.items():
         if name not in known:
-            landed = landing.ledger_row(settings.paths.landing, path)
+            try:
+                landed = landing.ledger_row(settings.paths.landing, path)
+            except SoundScopeError as error:
+                aside = landing.set_aside(settings.paths.landing, path, settings.paths.damaged)
+                log.warning("%s It is now %s.", error.message, aside)
+                continue
             ledger.record(landed.row["run_id"], [_as_unit(row) for row in landed.outcomes], landed.row)
             taken += 1
     return taken

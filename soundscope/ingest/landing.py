@@ -188,6 +188,14 @@ def verify(path: Path) -> int:
     return max(longest, length)
 
 
+def set_aside(root: Path, path: Path, folder: Path) -> Path:
+    """Move a damaged landing file out of landing into a folder, where it stays; returns its new place."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    aside = folder / path.relative_to(root).as_posix().replace("/", "-")
+    path.rename(aside)
+    return aside
+
+
 def _decompressed(path: Path, tolerate_cut: bool) -> Iterator[bytes]:
     frame = zstandard.ZstdDecompressor().decompressobj()
     with path.open("rb") as file:

@@ -1,6 +1,6 @@
 """Damage to the private warehouse or the ledger, found at the start of a run: the damaged file is set aside and made anew from landing.
 
-Nothing is deleted. Landing files are not touched here: a damaged one is named, and its content fetched again.
+Nothing is deleted. Damaged landing files are set aside where they are read (`loading.py`), and their content is fetched again.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def heal_ledger(settings: Settings) -> str | None:
         verdict = str(error)
     if verdict == "ok":
         return None
-    aside = _set_aside(file, ("-wal", "-shm"))
+    aside = _set_aside(settings, file, ("-wal", "-shm"))
     return f"the ledger was damaged ({verdict.splitlines()[0]}) and begins anew; the old file is {aside}"
 
 
@@ -59,7 +59,7 @@ def heal_writer(settings: Settings) -> str | None:
     why = suspect.read_text(encoding="utf-8") if suspect.exists() else _trouble(file)
     if why is None:
         return None
-    aside = _set_aside(file, (".wal",))
+    aside = _set_aside(settings, file, (".wal",))
     with closing(open_writer(settings)) as con:
         result = replay(con, settings.paths.landing)
     suspect.unlink(missing_ok=True)
@@ -91,10 +91,9 @@ def _trouble(file: Path) -> str | None:
     return None
 
 
-def _set_aside(file: Path, companions: tuple[str, ...]) -> Path:
-    folder = file.parent / "damaged"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    aside = folder / f"{utcnow():%Y%m%dT%H%M%S}-{file.name}"
+def _set_aside(settings: Settings, file: Path, companions: tuple[str, ...]) -> Path:
+    settings.paths.damaged.mkdir(mode=0o700, exist_ok=True)
+    aside = settings.paths.damaged / f"{utcnow():%Y%m%dT%H%M%S}-{file.name}"
     file.rename(aside)
     for ending in companions:
         companion = file.with_name(file.name + ending)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
+from soundscope.errors import SoundScopeError
+from soundscope.ingest import landing
 from soundscope.ingest import tables as t
 from soundscope.ingest.ledger import utcnow
 from soundscope.ingest.load import LoadResult, load_new
 from soundscope.pipeline.run import Run
 
+log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 
 
@@ -18,10 +22,23 @@ def load_step(run: Run, progress: Progress | None = None) -> LoadResult:
     with run.writer() as con:
         result = load_new(con, run.settings.paths.landing, progress)
     if result.damaged:
+        _set_aside(run, list(result.damaged))
         rows = [check_row(run, "landing_file_readable", file, "warn", 1, reason) for file, reason in result.damaged.items()]
         run.ledger.insert(t.check_results, rows)
     run.facts.setdefault("loaded", []).append(result)
     return result
+
+
+def _set_aside(run: Run, names: list[str]) -> None:
+    """Files whose bytes are not those that were landed leave landing, so that what they held is wanted again."""
+    root = run.settings.paths.landing
+    for name in names:
+        try:
+            landing.verify(root / name)
+        except SoundScopeError as error:
+            aside = landing.set_aside(root, root / name, run.settings.paths.damaged)
+            run.ledger.forget_files([name])
+            log.warning("%s It is now %s.", error.message, aside)
 
 
 def check_row(run: Run, name: str, table: str, status: str, failures: int, message: str) -> dict[str, Any]:
