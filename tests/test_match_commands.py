@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from soundscope.cli import main
 from soundscope.errors import CheckFailed
 from soundscope.ingest import tables as t
+from soundscope.match import RULES_VERSION
 from soundscope.pipeline import steps
 from soundscope.pipeline.gates import hold_back, newest_match_rates
 from soundscope.pipeline.run import open_run
@@ -98,9 +99,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return home
 
 
-@pytest.mark.e2e
+@pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.soak
 class TestCommands:
     """In this order: each test goes on where the one before ended."""
 
@@ -129,7 +129,7 @@ class TestCommands:
             (("set", "Song A", "Act A", "spotify:none", "--by", "ann"), "spotify:none"),
             (("set", "Song A", "Act A", "--by", "ann"), "--absent"),
             (("set", "Song A", "Act A", LIVE, "--absent", "--by", "ann"), "--absent"),
-            (("set", "Song A", "Act A", LIVE, "--by", "soundscope:1"), "--by"),
+            (("set", "Song A", "Act A", LIVE, "--by", f"soundscope:{RULES_VERSION}"), "--by"),
             (("set", "Song A", "Act A", LIVE, "--by", "ann", "--run", "2"), "no run 2"),
             (("unset", "Song A", "Act A", "--by", "ann"), "Nobody has decided"),
             (("import", "no_such_file.csv"), "no_such_file.csv"),
@@ -189,9 +189,9 @@ class TestCommands:
         published.soundscope("publish")
         history = published.json("match", "explain", "Song A", "Act A")["history"]
         assert [(row["status"], row["track_id"], row["decided_by"]) for row in history] == [
-            ("matched", "spotify:" + "0" * 22, "soundscope:1"),
+            ("matched", "spotify:" + "0" * 22, f"soundscope:{RULES_VERSION}"),
             ("overridden", LIVE, "ann"),
-            ("matched", "spotify:" + "0" * 22, "soundscope:1"),
+            ("matched", "spotify:" + "0" * 22, f"soundscope:{RULES_VERSION}"),
         ]
         assert [row["valid_to"] for row in history] == [row["valid_from"] for row in history[1:]] + [None]
 

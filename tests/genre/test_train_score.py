@@ -21,6 +21,8 @@ from soundscope.genre.train import train
 from soundscope.ingest.raw_schema import RAW
 from soundscope.settings import load_settings
 
+pytestmark = pytest.mark.slow
+
 # The other candidates are fitted in test_every_candidate_is_trained_compared_and_recorded.
 TWO = ("softmax_regression", "evidence_ensemble")
 NOW, LATER = datetime(2026, 1, 1), datetime(2026, 1, 2)
