@@ -142,7 +142,7 @@ class _Search:
         pattern = any_name(self._single_names())
         hits = pc.or_(pc.match_substring_regex(folded, pattern), pc.match_substring_regex(undotted, pattern))
         # Very short names, and letters that only the full rules fold, are parsed whatever they hold.
-        odd = pc.match_substring_regex(folded, r"^.{0,3}$|[øłđðþıæœßħŋə¥×$!@*°]")
+        odd = pc.match_substring_regex(folded, r"^.{0,3}$|[øłđðþıæœßħŋə¥×$!@*°]|[\p{Cyrillic}\p{Greek}]")
         yield from np.flatnonzero(pc.or_(hits, odd).to_numpy(zero_copy_only=False)).tolist()
 
     def _single_names(self) -> set[str]:

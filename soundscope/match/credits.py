@@ -20,6 +20,7 @@ _HARD = re.compile(
     r"\s*;\s*|[\s(,]+(?:featuring|feat|ft|duet with|duet|with|w/|f/|vs|versus|presents|pres|introducing|starring|co-starring|con|avec)(?:\.|\b)[:.]?\s+"
 )
 _SOFT = re.compile(r"\s*[,&+/＆、・|]\s*|\s+(?:and|und|et|y|e|og|och|x|×|or|n')\s+|\s+-\s+")
+_SECOND_SCRIPT = re.compile(r"(?<=\w) *[(\[]([^()\[\]]+)[)\]]")
 _FEATURING = re.compile(r"(?<=\w)[\s(,]+(?:featuring|feat|ft)\b")
 _NICKNAME = re.compile(r"(?<=\w )[\"“][^\"”]+[\"”](?= \w)")
 _SIGNS = re.compile(r"[;,&+/＆、・|×:]|n'|w/|f/| - ")
@@ -128,6 +129,7 @@ def parse_credit(credit: str) -> Credit:
     """Take a credit apart; names keep their order."""
     text = fold(credit)
     if "(" in text or "[" in text:
+        text = _SECOND_SCRIPT.sub(_as_two_names, text)
         text = re.sub(r"[()\[\]]", " ", text).strip() or text
     text = _SUFFIX.sub(" ", text.strip())
     text = _NICKNAME.sub(" ", text) if '"' in text or "”" in text else text
@@ -164,6 +166,12 @@ def parse_credit(credit: str) -> Credit:
         pieces=tuple(words),
         lead_words=_lead(words[0]) if words else (),
     )
+
+
+def _as_two_names(found: re.Match[str]) -> str:
+    """A bracket in another script than the name before it is that name again: `아이유 (IU)`."""
+    before, inside = found.string[: found.start()], found.group(1)
+    return f", {inside}" if before[-1:].isascii() != inside.isascii() and inside.strip() else found.group()
 
 
 def _is_one_name(text: str) -> bool:

@@ -153,6 +153,31 @@ def spell_signs(text: str) -> str:
     return _AND.sub(" and ", text) if "&" in text or "+" in text else text
 
 
+# After BGN/PCGN, without signs that have no sound; й and ё arrive here as и and е.
+_ROMAN_LETTERS = {
+    "а": "a", "б": "b", "в": "v", "г": "g", "д": "d", "е": "e", "ж": "zh", "з": "z", "и": "i", "к": "k", "л": "l",
+    "м": "m", "н": "n", "о": "o", "п": "p", "р": "r", "с": "s", "т": "t", "у": "u", "ф": "f", "х": "kh", "ц": "ts",
+    "ч": "ch", "ш": "sh", "щ": "shch", "ъ": "", "ы": "y", "ь": "", "э": "e", "ю": "yu", "я": "ya", "і": "i", "ї": "i",
+    "є": "ie", "ґ": "g", "ђ": "dj", "ј": "j", "љ": "lj", "њ": "nj", "ћ": "c", "џ": "dz", "α": "a", "β": "v", "γ": "g",
+    "δ": "d", "ε": "e", "ζ": "z", "η": "i", "θ": "th", "ι": "i", "κ": "k", "λ": "l", "μ": "m", "ν": "n", "ξ": "x",
+    "ο": "o", "π": "p", "ρ": "r", "σ": "s", "τ": "t", "υ": "y", "φ": "f", "χ": "ch", "ψ": "ps", "ω": "o",
+}  # fmt: skip
+_TO_ROMANISE = re.compile(r"(?<![a-z])[\u0370-\u03ff\u0400-\u04ff]+(?![a-z])")
+_GREEK_PAIRS = (("ου", "ou"), ("αυ", "av"), ("ευ", "ev"), ("μπ", "b"), ("ντ", "nt"))
+
+
+def romanise(text: str) -> str:
+    """Cyrillic and Greek words in Latin letters, so that `Кино` and `Kino` are one name."""
+    return text if text.isascii() else _TO_ROMANISE.sub(_romanise_word, text)
+
+
+def _romanise_word(found: re.Match[str]) -> str:
+    word = found.group()
+    for pair, letters in _GREEK_PAIRS:
+        word = word.replace(pair, letters)
+    return "".join(_ROMAN_LETTERS.get(letter, letter) for letter in word)
+
+
 _ACRONYM = re.compile(r"(?<![^\W_]{2})\.(?=[^\W_](?![^\W_])|\s|$|[^\w\s])|(?<=\d)[.,](?=\d{3})")
 _ABBREVIATION_DOT = re.compile(r"(?<=[a-z])\.(?=[a-z])")
 
@@ -290,6 +315,10 @@ RULES: tuple[Rule, ...] = (
     Rule("uncensor", "charts mask words", uncensor, (("f**k you", "fuck you"), ("b**** i'm", "bitch i'm"), ("sh*t", "shit"), ("*nsync", "*nsync"))),
     Rule("drop quotes", "quotes of all kinds", drop_quotes, (("don’t", "dont"), ("'til", "til"), ('"heroes"', " heroes "))),
     Rule("spell signs", "one spelling of and, number", spell_signs, (("salt & pepa", "salt  and  pepa"), ("1+1", "1 and 1"), ("#9 dream", " number 9 dream"))),
+    Rule(
+        "romanise", "charts print Cyrillic and Greek in either script", romanise,
+        (("группа крови", "gruppa krovi"), ("ζαρι", "zari"), ("koяn", "koяn"), ("夜", "夜")),
+    ),
     Rule("drop dots", "initials", drop_dots, (("r.e.m.", "rem"), ("b.o.b", "bob"), ("mr. brown", "mr. brown"), ("10,000 hours", "10000 hours"))),
     Rule("drop punctuation", "spacing and punctuation vary", drop_punctuation, (("jay-z", "jay z"), ("what's up?", "what s up"), ("ac/dc", "ac dc"))),
     Rule(

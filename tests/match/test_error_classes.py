@@ -31,6 +31,11 @@ LINKED = [
     (("Long Song (Part II)", "Act", 1972), ("Long Song", "Act")),
     (("Theme Of Love (Three Stars Will Shine Tonight)", "Act"), ("Theme Of Love", "Act")),
     (("Thousand Years (Part 2)", "Act"), ("Thousand Years - Pt. 2; The Saga Soundtrack", "Act")),
+    # one name in two scripts
+    (("Gruppa Krovi", "Kino"), ("Группа крови", "Кино")),
+    (("Ζάρι", "Μαρίνα Σάττη"), ("ZARI", "Marina Satti")),
+    (("Star", "윤하 (Younha)"), ("Star", "YOUNHA")),
+    (("Celebrity", "아이유 (IU)"), ("Celebrity", "IU")),
     # credits that name a film, or a backing band
     (('The Player/"The Scam"', 'Marvin Ham/"The Scam"'), ("The Player / The Scam", "Marvin Ham")),
     (("Drop It", "Joe Act And The Believers"), ("Drop It", "Joe Act")),
