@@ -24,6 +24,7 @@ FUZZY_TITLE = 80.0
 FUZZY_ARTIST = 80.0
 FUZZY_BEST = 6
 FEW_NAMES = 1500
+_FOLDED_BY_RULES = r"[øłđðþıæœßħŋə¥×°]|[\p{Cyrillic}\p{Greek}]"
 
 
 @dataclass
@@ -142,8 +143,10 @@ class _Search:
         pattern = any_name(self._single_names())
         hits = pc.or_(pc.match_substring_regex(folded, pattern), pc.match_substring_regex(undotted, pattern))
         # Very short names, and letters that only the full rules fold, are parsed whatever they hold.
-        odd = pc.match_substring_regex(folded, r"^.{0,3}$|[øłđðþıæœßħŋə¥×$!@*°]|[\p{Cyrillic}\p{Greek}]")
-        yield from np.flatnonzero(pc.or_(hits, odd).to_numpy(zero_copy_only=False)).tolist()
+        odd = pc.match_substring_regex(folded, r"^.{0,3}$|[$!@*]").to_numpy(zero_copy_only=False).copy()
+        foreign = np.flatnonzero(pc.invert(pc.string_is_ascii(folded)).to_numpy(zero_copy_only=False))
+        odd[foreign] |= pc.match_substring_regex(folded.take(pa.array(foreign)), _FOLDED_BY_RULES).to_numpy(zero_copy_only=False)
+        yield from np.flatnonzero(hits.to_numpy(zero_copy_only=False) | odd).tolist()
 
     def _single_names(self) -> set[str]:
         """Words of every single name, in all spellings."""

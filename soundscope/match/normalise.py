@@ -271,6 +271,7 @@ _SYNONYMS = {
 }  # fmt: skip
 
 
+_LETTERS_FOR_WORDS = frozenset(word for word in _SYNONYMS if len(word) == 1)
 REPLACED_WORDS = frozenset(word for spelled in _SYNONYMS.values() for word in spelled.split())
 # Every word that `synonyms` or `numbers` may change.
 CHANGED_WORDS = frozenset(_SYNONYMS) | _NUMERALS
@@ -281,6 +282,8 @@ def synonyms(text: str) -> str:
     words = text.split()
     if _SYNONYMS.keys().isdisjoint(words):
         return text
+    if _LETTERS_FOR_WORDS.isdisjoint(words):
+        return " ".join(_SYNONYMS.get(word, word) for word in words)
     spelled_out = [len(word) == 1 and word.isalpha() and word not in "ai" for word in ("", *words, "")]
     # A letter beside single letters is spelled out (T-R-O-U-B-L-E), not short for a word.
     return " ".join(
