@@ -79,6 +79,6 @@ def test_the_right_song_is_linked(read: pd.DataFrame) -> None:
     )
     for name, rows in (("wrong", wrong), ("missed", missed), ("version not marked", unmarked)):
         print(f"{name}:\n{rows.to_string(index=False)}")
-    # Floors a little below what was measured when the cases were read (0.957 and 0.778): the sample takes as many hard keys as easy ones.
-    assert song_precision >= 0.945
-    assert recall >= 0.76
+    # Floors a little below what rules 2 reached (0.985 and 0.936; rules 1, before the cases were known: 0.957 and 0.778): the sample takes as many hard keys as easy ones.
+    assert song_precision >= 0.97
+    assert recall >= 0.92
