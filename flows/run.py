@@ -28,8 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
     said = parser.parse_args(arguments)
     started = time.monotonic()
-    # The terminal gets the run's own lines; Prefect's go to the dashboard.
-    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "ERROR"
+    # The terminal gets the run's own lines, and the one error that ended it; Prefect's, with their tracebacks, go to the dashboard.
+    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
     logging.getLogger("prefect.task_runs").setLevel(logging.ERROR)
     try:
         settings = load_settings()

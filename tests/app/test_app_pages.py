@@ -21,7 +21,7 @@ from soundscope.ingest.ledger import Ledger, utcnow
 from soundscope.settings import load_settings
 from tests.app.made_release import HOSTILE, make_release
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.slow
 Open = Callable[..., AppTest]
 PAGES = {
     "overview": "What is charting now", "trends": "How the sound moves", "track": "A track", "fits": "Fits and sleepers", "model": "The genre model",

@@ -66,7 +66,8 @@ def test_scores_alone_build_alone_and_leave_nothing_open(copied: Settings, capfd
     seen: list[ModelResult] = []
     result = run_build(copied, select=["ml"], on_model=seen.append)
     assert seen == list(result.models)
-    assert {model.name for model in seen} == {"ml.model_runs", "ml.model_metrics", "ml.confusion", "ml.predictions"}
+    tables = ("model_runs", "model_metrics", "confusion", "predictions", "explanations", "drift")
+    assert {model.name for model in seen} == {f"ml.{table}" for table in tables}
     assert capfd.readouterr() == ("", "")
     opened = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")]
     assert not [name for name in opened if name.endswith((".duckdb", ".wal"))]

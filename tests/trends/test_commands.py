@@ -23,7 +23,7 @@ from soundscope.pipeline.run import Run, open_run
 from soundscope.settings import Settings
 from soundscope.trends.words import plot
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.slow
 COMMON = "timestamp '2024-01-01' as fetched_at, 'run-1' as run_id, 'a.ndjson.zst' as landing_file, row_number() over () as row_no"
 
 

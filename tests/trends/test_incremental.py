@@ -17,7 +17,7 @@ from soundscope.ingest.typed import create_raw
 from soundscope.settings import Settings
 from soundscope.warehouse.build import run_build
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.slow
 # What each table is one row per.
 TABLES: Mapping[str, str] = {
     "chart_trends": "chart, chart_date, feature, window_weeks",
