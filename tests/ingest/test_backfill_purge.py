@@ -25,7 +25,7 @@ from soundscope.pipeline.run import open_run
 from soundscope.pipeline.steps import load_step, probe_step
 from soundscope.settings import PROJECT, load_settings
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.slow
 Ingest = Callable[..., dict[str, Counter[str]]]
 Rows = Callable[[str], list[tuple[Any, ...]]]
 

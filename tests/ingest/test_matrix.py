@@ -16,7 +16,7 @@ import pytest
 from soundscope.ingest.ledger import Ledger
 from soundscope.settings import load_settings
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 Ingest = Callable[..., dict[str, Counter[str]]]
 Rows = Callable[[str], list[tuple[Any, ...]]]
 TIERS = ("extended", "extended-new", "development-old", "development")
