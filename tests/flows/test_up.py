@@ -27,8 +27,6 @@ FLOWS = """
 import time
 from prefect import flow
 
-pytestmark = pytest.mark.e2e
-
 @flow
 def quick() -> int:
     return 1
