@@ -241,11 +241,16 @@ def test_up_serves_schedules_stops_without_a_trace_and_makes_up_for_one_missed_r
 
 
 def _set_back(settings: Settings, times: dict[str, str]) -> None:
-    """Make scheduled runs due in the past, as if SoundScope had been off at their time."""
+    """Make scheduled runs due in the past, as if SoundScope had been off at their time.
+
+    The time stands on the run, by which a runner finds it, and in its state, until which the server makes the run wait.
+    """
     with sqlite3.connect(settings.paths.prefect / "prefect.db") as database:
         for run, due in times.items():
             change = "update flow_run set expected_start_time = ?, next_scheduled_start_time = ? where id = ?"
             assert database.execute(change, [due, due, run]).rowcount == 1
+            change = "update flow_run_state set state_details = json_set(state_details, '$.scheduled_time', ?) where flow_run_id = ?"
+            assert database.execute(change, [due.replace(" ", "T") + "Z", run]).rowcount == 1
 
 
 def _stored_state(settings: Settings, run: str) -> str:
