@@ -12,6 +12,8 @@ import typer
 
 from soundscope import __version__, errors
 from soundscope.cli_app import register as register_app
+from soundscope.cli_doctor import TIERS
+from soundscope.cli_doctor import register as register_doctor
 from soundscope.cli_export import register as register_export
 from soundscope.cli_genre import register as register_genre
 from soundscope.cli_match import match_app
@@ -34,13 +36,13 @@ register_trends(app)
 register_genre(app)
 register_app(app)
 register_export(app)
+register_doctor(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Tier = Annotated[
     str | None, typer.Option(help="Sandbox only: what Spotify allows: extended, extended-new, development-old, development.")
 ]
 Kind = Annotated[str, typer.Argument(help="charts, tracks, features, genres, popularity, or all.")]
-TIERS = ("extended", "extended-new", "development-old", "development")
 
 
 def _settings() -> Settings:
@@ -90,26 +92,6 @@ def up(
 ) -> None:
     """Start server, dashboard, schedules and app together; Ctrl-C stops them all."""
     _become("flows.up", [*(["--json"] if json else []), *([] if app_too else ["--no-app"])])
-
-
-@app.command()
-def doctor(
-    json: Json = False,
-    tier: Tier = None,
-    fresh: Annotated[bool, typer.Option(help="Ask again although the answers of the last day are known.")] = False,
-) -> None:
-    """Ask each provider what it allows with these credentials, and look for trouble in the set-up."""
-    from soundscope.output import show_table
-    from soundscope.pipeline.doctor import examine
-    from soundscope.pipeline.run import open_run
-
-    _use_tier(tier)
-    settings = _settings()
-    with open_run(settings, "doctor", providers=True, lock=False) as begun:
-        findings = examine(begun, fresh=fresh)
-    show_table(["subject", "what", "state", "detail", "instead"], [tuple(vars(f).values()) for f in findings], json)
-    if any(finding.state == "trouble" for finding in findings):
-        raise typer.Exit(1)
 
 
 sandbox_app = typer.Typer(help="The emulated providers, over a synthetic world.", invoke_without_command=True)

@@ -1,9 +1,12 @@
-"""`doctor`: what each provider allows with these credentials and what is done instead. Trouble in the set-up is in `setup_checks`."""
+"""`doctor`: what each provider allows with these credentials and what is done instead.
+
+Trouble in the set-up is looked for in `setup_checks`, `stored_checks` and `release_checks`, and repaired in `repairs`.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -31,15 +34,15 @@ class _Known:
     checked_at: datetime
 
 
-def examine(run: Run, *, fresh: bool = False) -> list[Finding]:
+def examine(run: Run, *, fresh: bool = False, setup: Sequence[Finding] | None = None) -> list[Finding]:
     """Ask the providers what they allow, where that is not known from the last day, and look the set-up over.
 
     Args:
         run: an open run with providers; it need not hold the writer lock.
         fresh: ask again although the answers are younger than a day. An account that was refused as a whole is always asked again.
+        setup: what was found in the set-up before the run was opened; looked for now if left out.
     Returns:
-        Findings: providers first, then the set-up. State `ok`, `refused` (a provider does not allow it), `off` (not asked at all) or
-        `trouble` (somebody has to do something).
+        Findings: providers first, then the set-up.
     """
     from soundscope.pipeline.steps import probe_step
 
@@ -51,7 +54,7 @@ def examine(run: Run, *, fresh: bool = False) -> list[Finding]:
     probe_step(run, force=again)
     findings = [finding for name in run.session.sources for finding in _provider(run, name)]
     findings += [Finding(off.name, "provider", "off", off.reason, off.next_step) for off in run.session.disabled]
-    return findings + list(setup_checks.all_of(run))
+    return findings + list(setup_checks.look_over(run.settings) if setup is None else setup)
 
 
 def _provider(run: Run, name: str) -> Iterator[Finding]:

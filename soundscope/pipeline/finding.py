@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["ok", "refused", "off", "trouble"]
+State = Literal["ok", "refused", "off", "leftover", "trouble", "fixed"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class Finding:
     Attributes:
         subject: provider, or part of the set-up.
         what: capability, or what was looked at.
-        state: ok; refused (a provider does not allow it); off (not asked at all); trouble (somebody has to do something).
+        state: ok; refused (a provider does not allow it); off (not asked at all); leftover (harmless, of something that ended
+            without a word; the next run or `doctor --fix` clears it); trouble (somebody has to do something); fixed (`doctor --fix` did it).
         detail: what was found, in words.
         instead: what SoundScope does instead, or what to do next.
     """

@@ -56,7 +56,7 @@ def heal_writer(settings: Settings) -> str | None:
     if not file.exists():
         suspect.unlink(missing_ok=True)
         return None
-    why = suspect.read_text(encoding="utf-8") if suspect.exists() else _trouble(file)
+    why = damage_of(settings)
     if why is None:
         return None
     aside = _set_aside(settings, file, (".wal",))
@@ -64,6 +64,14 @@ def heal_writer(settings: Settings) -> str | None:
         result = replay(con, settings.paths.landing)
     suspect.unlink(missing_ok=True)
     return f"the private warehouse was damaged ({why}) and was loaded anew from {result.files:,} landing files; the old file is {aside}"
+
+
+def damage_of(settings: Settings) -> str | None:
+    """What is known to be wrong with the private warehouse's bytes, or None; to be called while nobody writes. Changes nothing."""
+    file, suspect = settings.paths.writer, _suspect(settings)
+    if suspect.exists():
+        return suspect.read_text(encoding="utf-8")
+    return _trouble(file) if file.exists() else None
 
 
 def note_damage(settings: Settings, error: BaseException) -> bool:
@@ -84,7 +92,7 @@ def _suspect(settings: Settings) -> Path:
 
 def _trouble(file: Path) -> str | None:
     try:
-        with closing(duckdb.connect(str(file))) as con:
+        with closing(duckdb.connect(str(file), read_only=True)) as con:
             con.execute("select count(*) from duckdb_tables()").fetchone()
     except duckdb.Error as error:
         return str(error).splitlines()[0][:300] if _DAMAGE.search(str(error)) else None

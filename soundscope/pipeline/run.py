@@ -78,7 +78,7 @@ def open_run(
         settings: the configuration.
         command: what the user asked for, as typed.
         providers: the run asks providers; in profile sandbox one is started if none is configured.
-        lock: hold the writer lock for the whole run, so that no second run comes between its steps.
+        lock: hold the writer lock for the whole run, so that no second run comes between its steps. Without it nothing is put in order.
         wait_s: how long to wait for another run to end.
     Raises:
         Busy: another process is writing.
@@ -92,7 +92,8 @@ def open_run(
         ledger = Ledger.open(settings)
         stack.callback(ledger.close)
         ledger.close_dead_runs()
-        reconcile(settings, ledger)
+        if lock:
+            reconcile(settings, ledger)
         stack.enter_context(_terminable())
         urls = stack.enter_context(sandbox_urls(settings)) if providers else {}
         run = Run(settings, ledger, ledger.start_run(command, settings.profile), urls)

@@ -100,6 +100,33 @@ def lock_owner(settings: Settings) -> LockOwner | None:
     return None
 
 
+def stale_owner(settings: Settings) -> LockOwner | None:
+    """Who wrote the lock file last and ended without a word (killed, or the power went); None if somebody holds it or it was left in order."""
+    return _read_owner(settings.paths.lock) if lock_owner(settings) is None else None
+
+
+@contextmanager
+def no_writer(settings: Settings) -> Iterator[bool]:
+    """Keep writers away for a moment without being one, to look at the private file; gives False where one is at work.
+
+    What a dead owner left in the lock file stays to be read.
+    """
+    try:
+        descriptor = os.open(settings.paths.lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield True
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
 def _acquire(path: Path, wait_s: float, command: str) -> None:
     deadline = time.monotonic() + wait_s
     while True:

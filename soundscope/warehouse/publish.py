@@ -31,7 +31,7 @@ from soundscope.warehouse.releases import (
     write_manifest,
 )
 
-__all__ = ["OpsTable", "new_release_id", "publish"]
+__all__ = ["OpsTable", "leftovers", "new_release_id", "publish", "remove_leftovers"]
 
 _COMMENTS = {
     "release_id": "Id of the release: when it was begun (UTC) and four random hexadecimal digits.",
@@ -81,7 +81,7 @@ def publish(
     if taken:
         raise BadInput(f"info may not set {', '.join(taken)}.", next_step="leave it out: publishing fills it in.")
     with writer_lock(settings):
-        _remove_leftovers(settings)
+        remove_leftovers(settings)
         if target.exists():
             raise BadInput(f"Release {release_id} exists already.", next_step="publish under a new id.")
         previous = _comparable(settings)
@@ -170,12 +170,22 @@ def _comparable(settings: Settings) -> Release | None:
     return None
 
 
-def _remove_leftovers(settings: Settings) -> None:
-    """Delete what a killed publish left: files still called .tmp, and finished ones that never got a manifest."""
+def remove_leftovers(settings: Settings) -> list[Path]:
+    """Delete what a killed publish left; returns what that was. The caller holds the writer lock."""
+    found = leftovers(settings)
+    for file in found:
+        file.unlink(missing_ok=True)
+    return found
+
+
+def leftovers(settings: Settings) -> list[Path]:
+    """What a killed publish left: files still called .tmp, and finished ones that never got a manifest."""
+    found = []
     current = current_release_id(settings)
     for file in settings.paths.releases.glob("*"):
         stale = ".tmp" in file.suffixes
         orphan = file.suffix == ".duckdb" and file.stem != current and not file.with_suffix(".json").exists()
         # A folder of that kind is where a reader spills.
         if (stale or orphan) and file.is_file():
-            file.unlink(missing_ok=True)
+            found.append(file)
+    return sorted(found)

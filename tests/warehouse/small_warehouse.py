@@ -144,3 +144,13 @@ def hold_lock(home: Path, pipe: Connection) -> None:
     with writer_lock(settings_of(home), command="soundscope run"):
         pipe.send("ready")
         time.sleep(60)
+
+
+def write_privately_and_die(home: Path) -> None:
+    """Child: write to the private file under the lock, and be killed before the log is merged."""
+    settings = settings_of(home)
+    with writer_lock(settings, command="soundscope run"):
+        writer = open_writer(settings)
+        writer.execute("SET checkpoint_threshold = '1GB'")
+        writer.execute("CREATE TABLE main.half_way AS SELECT range AS i FROM range(1000)")
+        os.kill(os.getpid(), signal.SIGKILL)
