@@ -1,4 +1,4 @@
-"""What a run leaves in the Prefect dashboard for a person to read: row counts, reports, progress.
+"""What a run leaves in the Prefect dashboard for a person to read: row counts, reports, progress, events of published tables.
 
 Keys are stable, so that the dashboard shows each as one artifact with a history. To be called in a (synchronous) flow or
 task. The figures themselves come from the library, never from here.
@@ -6,6 +6,8 @@ task. The figures themselves come from the library, never from here.
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -13,6 +15,8 @@ from typing import cast
 from uuid import UUID
 
 from soundscope.errors import BadInput
+from soundscope.settings import Settings
+from soundscope.warehouse.releases import Release
 
 _UPDATE_EVERY_S = 2.0
 
@@ -60,6 +64,41 @@ def report(markdown: str, key: str, description: str | None = None) -> UUID:
     from prefect.artifacts import create_markdown_artifact
 
     return cast(UUID, create_markdown_artifact(markdown, key=artifact_key(key), description=description))
+
+
+def announce(release: Release) -> None:
+    """Tell Prefect of every published table: one materialization event each, with its rows and the release it is in.
+
+    The assets are called `duckdb://soundscope/<schema>/<table>`. The open-source dashboard shows them in its event feed.
+    """
+    from prefect.assets import Asset, AssetProperties, add_asset_metadata, materialize
+
+    found = {
+        name: Asset(
+            key=f"duckdb://soundscope/{name.replace('.', '/')}",
+            properties=AssetProperties(name=name, description=f"soundscope describe {name}"),
+        )
+        for name in release.rows
+    }
+
+    def tell() -> None:
+        for name, asset in found.items():
+            add_asset_metadata(
+                asset, {"rows": release.rows[name], "release_id": release.release_id, "synthetic": release.is_synthetic}
+            )
+
+    materialize(*found.values(), by="dbt", name="announce", task_run_name=f"announce {len(found)} published tables")(tell)()
+
+
+def links(settings: Settings) -> dict[str, str]:
+    """Where to look further from a report: this dashboard's artifacts and, if `up` runs, the app."""
+    dashboard = os.environ.get("PREFECT_API_URL", "").removesuffix("/api")
+    found = {"artifacts": f"{dashboard}/artifacts", "events": f"{dashboard}/events"} if dashboard else {}
+    try:
+        app = json.loads((settings.paths.private / "up.json").read_text(encoding="utf-8")).get("app")
+    except (OSError, ValueError):
+        app = None
+    return {**found, **({"app": str(app)} if app else {})}
 
 
 class Progress:

@@ -8,7 +8,7 @@ from flows.active import active_run, say
 from flows.alerts import tell
 from flows.align import align
 from flows.build import build
-from flows.dashboard import report, row_counts
+from flows.dashboard import announce, links, report, row_counts
 from flows.ingest import ingest
 from flows.score import score
 from flows.tasks import submit
@@ -17,6 +17,7 @@ from soundscope.errors import CheckFailed
 from soundscope.ingest.ledger import utcnow
 from soundscope.pipeline import steps
 from soundscope.pipeline.alerts import Alert, alerts
+from soundscope.pipeline.cards import model_card, quality_report
 from soundscope.pipeline.report import run_report
 from soundscope.pipeline.run import Run
 from soundscope.warehouse.releases import Release, list_releases
@@ -56,6 +57,7 @@ def pipeline(retrain: bool = False, rebuild: bool = False, force: bool = False) 
         score()
         release = _publish(run, news.fingerprint, force)
         row_counts(before, dict(release.rows))
+        announce(release)
         run.facts["message"] = f"published {release.release_id}"
         _leave_report(run, release)
         tell(alerts(run, before, release))
@@ -78,4 +80,7 @@ def _rows(run: Run) -> dict[str, int]:
 
 
 def _leave_report(run: Run, release: Release | None) -> None:
-    report(run_report(run, release), "pipeline-report", "What came in, what waits, what was checked, what was published")
+    said = run_report(run, release, links(run.settings))
+    report(said, "pipeline-report", "What came in, what waits, what was checked, what was published")
+    report(quality_report(run), "data-quality", "Age of the charts, match rate, missing features, quarantine, checks")
+    report(model_card(run), "model-card", "The model in use: what it was trained on and how good it is")

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from soundscope.ingest.typed import create_raw
+from soundscope.pipeline.cards import quarantine
+from soundscope.pipeline.gates import newest_match_rates
+from soundscope.pipeline.markdown import code, plain, table
 from soundscope.pipeline.ops import request_budget
 
 if TYPE_CHECKING:
@@ -12,14 +17,16 @@ if TYPE_CHECKING:
     from soundscope.warehouse.releases import Release
 
 
-def run_report(run: Run, release: Release | None) -> str:
+def run_report(run: Run, release: Release | None, links: Mapping[str, str] | None = None) -> str:
     """The report of a run, from what its steps gathered.
 
     Args:
         run: the run.
         release: what it published, or None if nothing was new.
+        links: where to look further: name -> address.
     """
-    parts = [f"# Run {run.run_id}", _headline(run, release), *_fetched(run), *_refused(run), *_loaded(run), *_models(run)]
+    parts = [f"# Run {run.run_id}", _headline(run, release), *_fetched(run), *_refused(run), *_loaded(run), *_matched(run), *_built(run),
+             *_model(run), _links(links or {})]  # fmt: skip
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -34,38 +41,53 @@ def _headline(run: Run, release: Release | None) -> str:
 
 def _fetched(run: Run) -> list[str]:
     results = run.facts.get("fetched", [])
-    if not results:
-        return ["## Providers\n\nNothing had to be asked for."]
-    table = ["| provider | asked for | ok | absent | waiting | refused | failed |", "|---|---|---|---|---|---|---|"]
-    grouped: dict[tuple[str, str], Counter[str]] = {}
-    for result in results:
-        grouped.setdefault((result.provider, result.kind), Counter()).update(result.outcomes)
-    for (provider, kind), n in sorted(grouped.items()):
-        waiting = n["rate_limited"] + n["quota"]
-        table.append(
-            f"| {provider} | {kind} | {n['ok']:,} | {n['absent']:,} | {waiting:,} | {n['forbidden']:,} | {n['error']:,} |"
-        )
-    lines = ["## Providers", "\n".join(table)]
+    lines = ["## Providers"]
+    if results:
+        grouped: dict[tuple[str, str], Counter[str]] = {}
+        for result in results:
+            grouped.setdefault((result.provider, result.kind), Counter()).update(result.outcomes)
+        columns = ["provider", "asked for", "ok", "absent", "deferred", "refused", "failed"]
+        rows = [
+            (
+                provider,
+                kind,
+                f"{n['ok']:,}",
+                f"{n['absent']:,}",
+                f"{n['rate_limited'] + n['quota']:,}",
+                f"{n['forbidden']:,}",
+                f"{n['error']:,}",
+            )
+            for (provider, kind), n in sorted(grouped.items())
+        ]
+        lines.append(table(columns, rows))
+    else:
+        lines.append("Nothing had to be asked for.")
     notes = {(result.message, result.retry_at) for result in results if result.message}
     lines += [
-        f"- {message}" + (f" (again from {retry_at:%Y-%m-%d %H:%M} UTC)" if retry_at else "")
+        f"- {plain(message)}" + (f" (deferred until {retry_at:%Y-%m-%d %H:%M} UTC)" if retry_at else "")
         for message, retry_at in sorted(notes, key=str)
     ]
-    budget = request_budget(run.settings, run.ledger, run.urls).frame
-    limited = budget[budget["budget"].notna()]
-    lines += [
-        f"- {row.provider}: {row.used:,} of {row.budget:,.0f} calls used in the last {row.window_hours:g} h"
-        for row in limited.itertuples()
-    ]
-    return lines
+    return [*lines, *_budget(run)]
+
+
+def _budget(run: Run) -> list[str]:
+    frame = request_budget(run.settings, run.ledger, run.urls).frame
+    rows = [
+        (row.provider, f"{row.used:,}", f"{row.remaining:,.0f} of {row.budget:,.0f}", f"{row.window_hours:g} h",
+         f"{row.held_until:%Y-%m-%d %H:%M} UTC" if row.held_for else "")
+        for row in frame[frame["budget"].notna()].itertuples()
+    ]  # fmt: skip
+    return ["### Budget left", table(["provider", "calls made", "left", "in", "held until"], rows)] if rows else []
 
 
 def _refused(run: Run) -> list[str]:
     session = run._session
     if session is None:
         return []
-    lines = [f"- {provider}: {message}" for (provider, _), message in sorted(session.refused.items())]
-    lines += [f"- {disabled.name} is not asked: {disabled.reason}. {disabled.next_step}." for disabled in session.disabled]
+    lines = [f"- {provider}: {plain(message)}" for (provider, _), message in sorted(session.refused.items())]
+    lines += [
+        f"- {disabled.name} is not asked: {plain(disabled.reason)}. {plain(disabled.next_step)}." for disabled in session.disabled
+    ]
     return ["## What was not allowed", "\n".join(lines)] if lines else []
 
 
@@ -77,30 +99,60 @@ def _loaded(run: Run) -> list[str]:
         rows.update(result.rows)
         quarantined += result.quarantined
         damaged |= result.damaged
-    lines = [f"- {table}: {n:,} rows" for table, n in sorted(rows.items())]
-    lines += [f"- quarantine: {quarantined:,} values or rows (see `ops.quarantine`)"] if quarantined else []
-    lines += [f"- **damaged** landing file {file}: {reason}" for file, reason in damaged.items()]
-    return ["## Loaded", "\n".join(lines)] if lines else []
+    lines = [f"- {name}: {n:,} rows" for name, n in sorted(rows.items())]
+    lines += [f"- **damaged** landing file {code(file)}: {plain(reason)}" for file, reason in damaged.items()]
+    parts = ["## Loaded", "\n".join(lines)] if lines else []
+    if quarantined:
+        with run.writer() as con:
+            held, *reasons = quarantine(con)
+        parts += [held, f"{quarantined:,} values or rows went there in this run; all that is held there, by reason:", *reasons]
+    return parts
 
 
-def _models(run: Run) -> list[str]:
-    parts = []
-    if matched := run.facts.get("matched"):
-        parts += ["## Chart entries and tracks", ", ".join(f"{n:,} {status}" for status, n in sorted(matched.items()))]
-    if models := run.facts.get("models"):
-        warn = [
-            f"- {check.model}: {check.check} - {check.message}"
-            for model in models
-            for check in model.checks
-            if check.status == "warn"
-        ]
-        parts += [
-            "## Tables",
-            f"{len(models)} built, {sum(m.tests_passed for m in models)} checks passed, {len(warn)} warn",
-            "\n".join(warn),
-        ]
+def _matched(run: Run) -> list[str]:
+    matched = run.facts.get("matched")
+    if not matched:
+        return []
+    parts = ["## Chart entries and tracks", ", ".join(f"{n:,} {status}" for status, n in sorted(matched.items()))]
+    with run.writer() as con:
+        create_raw(con)
+        rates = [(code(one.chart), one.chart_date, f"{one.rate:.1%}", f"{one.usual:.1%}") for one in newest_match_rates(con)]
+    return [*parts, table(["chart", "week", "matched", "usual"], rates)]
+
+
+def _built(run: Run) -> list[str]:
+    models = run.facts.get("models")
+    if not models:
+        return []
+    warn = [
+        f"- {model_check.model}: {plain(model_check.check)}: {plain(model_check.message)}"
+        for model in models
+        for model_check in model.checks
+        if model_check.status == "warn"
+    ]
+    passed = sum(model.tests_passed for model in models)
+    return ["## Tables", f"{len(models)} built, {passed} checks passed, {len(warn)} warn", "\n".join(warn)]
+
+
+def _model(run: Run) -> list[str]:
+    parts = ["## Model"]
     if trained := run.facts.get("trained"):
-        parts += ["## Model", f"{trained['verdict']}", str(trained["report"])]
+        parts += [f"{trained['verdict']}", str(trained["report"])]
+    else:
+        why = run.facts.get("training_due")
+        parts.append(
+            f"Training is due ({plain(why)}) and was not done."
+            if why
+            else "Not trained: the champion is young, and nothing drifted."
+        )
     if "scored" in run.facts:
         parts.append(f"{run.facts['scored']:,} tracks scored.")
     return parts
+
+
+def _links(links: Mapping[str, str]) -> str:
+    shown = [f"[{name}]({address})" for name, address in links.items()]
+    pages = (
+        "`docs/operations.md` (when something is wrong), `docs/questions.md` (how to ask), `soundscope doctor` (what is wrong)"
+    )
+    return "## Further\n\n" + "; ".join([*shown, pages])
