@@ -28,13 +28,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument(
+        "--folder", type=Path, help="keep the two homes here and use them again, instead of making new ones each time"
+    )
     said = parser.parse_args()
     draw, began = random.Random(said.seed), time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = said.folder or Path(temporary)
         calm, shaken = (Installation(Path(folder, name), port) for name, port in (("calm", 4300), ("shaken", 4350)))
         for home in (calm, shaken):
-            home.path.mkdir()
-        calm.complete()
+            home.path.mkdir(parents=True, exist_ok=True)
+        if not calm.published.exists():
+            calm.complete()
         # The first run also makes the server's database and trains; those that are killed are like the second.
         longest = calm.complete()
         expected = calm.digests()

@@ -26,12 +26,17 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--every", type=float, default=20, help="seconds between two faults")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument(
+        "--folder", type=Path, help="keep the two homes here and use them again, instead of making new ones each time"
+    )
     said = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = said.folder or Path(temporary)
         calm, shaken = (Installation(Path(folder, name), port) for name, port in (("calm", 4600), ("shaken", 4650)))
         for home in (calm, shaken):
-            home.path.mkdir()
-            home.complete()
+            if not home.published.exists():
+                home.path.mkdir(parents=True)
+                home.complete()
         found = soak(shaken, seconds=60 * said.minutes, every=said.every, seed=said.seed)
         expected = calm.digests()
         wrong = found.wrong + [
