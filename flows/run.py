@@ -9,11 +9,14 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from flows.server import ensure_server, say
-from soundscope.errors import known
+from soundscope.errors import Busy, known
 from soundscope.pipeline.run import Stopped
-from soundscope.settings import load_settings
+from soundscope.settings import Settings, load_settings
+from soundscope.warehouse.lock import writer_lock
+from soundscope.warehouse.releases import current_release_id
 
 __all__ = ["main"]
 _HAND_OVER_S = 15.0
@@ -34,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings()
         settings.paths.create()
-        with ensure_server(settings) as address:
+        with ensure_server(settings, meanwhile=lambda: _get_ready(settings)) as address:
             from prefect import tags
 
             from flows.pipeline import pipeline
@@ -62,6 +65,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f'Done in {seconds:.0f} s: {outcome}. Ask it: soundscope sql "select * from marts.feature_summary"; watch: soundscope up'
         )
     return 0
+
+
+def _get_ready(settings: Settings) -> None:
+    """What a first run needs soon, done while the server makes its database: the slow imports, and dbt's first reading of the models."""
+    if current_release_id(settings) is not None:
+        return
+    import soundscope.genre.train
+    import soundscope.pipeline.align  # noqa: F401 - both are imported for later
+    from soundscope.warehouse.build import plan
+
+    with suppress(Busy), writer_lock(settings):
+        plan(settings)
 
 
 def _hand_over() -> None:

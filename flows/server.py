@@ -121,12 +121,13 @@ class Server:
         self.stop()
 
 
-def start(settings: Settings, progress: Callable[[str], None] = say) -> Server:
+def start(settings: Settings, progress: Callable[[str], None] = say, meanwhile: Callable[[], None] | None = None) -> Server:
     """Use this installation's server, starting it if none runs. Two processes at once end up with the same one.
 
     Args:
         settings: of the installation; `server.port` is where to begin looking for a free port.
         progress: takes lines of progress.
+        meanwhile: done while a server that had to be started is not ready yet.
 
     Raises:
         SoundScopeError: the server died or did not answer in time; the message ends with its last log lines.
@@ -150,6 +151,8 @@ def start(settings: Settings, progress: Callable[[str], None] = say) -> Server:
         else:
             server.process = _spawn(settings)
             server.started_here = True
+            if meanwhile:
+                meanwhile()
             server.address = _wait_for_answer(settings, server.process, progress)
         server.pid = _state(settings).pid
         credentials(settings, server.address)
@@ -162,7 +165,9 @@ def start(settings: Settings, progress: Callable[[str], None] = say) -> Server:
 
 
 @contextmanager
-def ensure_server(settings: Settings, progress: Callable[[str], None] = say) -> Iterator[str]:
+def ensure_server(
+    settings: Settings, progress: Callable[[str], None] = say, meanwhile: Callable[[], None] | None = None
+) -> Iterator[str]:
     """The address of a server that is ready for runs: environment applied, limits made, runs without a process marked crashed.
 
     Starts one if none runs, and again should it die; whoever leaves last stops it. Import flows inside the block, not before.
@@ -170,7 +175,7 @@ def ensure_server(settings: Settings, progress: Callable[[str], None] = say) -> 
     Raises:
         SoundScopeError: as `start`.
     """
-    with start(settings, progress) as server:
+    with start(settings, progress, meanwhile) as server:
         apply_environment(settings, server.address)
         ensure_limits(settings)
         ensure_alerts(settings)
@@ -277,6 +282,9 @@ def _spawn(settings: Settings, port: int | None = None) -> subprocess.Popen[byte
     sock = _free_socket(settings.server.port) if port is None else _free_socket(port, tries=1)
     address = f"http://{LOOPBACK}:{sock.getsockname()[1]}"
     environment = {name: value for name, value in child_environment(settings, address).items() if not name.startswith(_SECRETS)}
+    if settings.server.database_url:
+        # For the server's process alone: who uses the server has no business in its database.
+        environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = settings.server.database_url.get_secret_value()
     log = os.open(_log(settings), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         return subprocess.Popen(

@@ -36,7 +36,7 @@ class Trained:
 
     frozen (m,): their positions in the training set. proba, majority (m, K): the model's and the label frequencies' probabilities in
     the model's class order. evaluations: split -> figures. inputs: what it looks at. sha256: of the stored file. importance: what
-    `permutation_importance` gave.
+    `permutation_importance` gave, empty for a model that is not the challenger.
     """
 
     model_id: str

@@ -14,17 +14,17 @@ import shutil
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
 import pandas as pd
-import skops.io
 from numpy.typing import NDArray
-from skops.io.exceptions import UntrustedTypesFoundException
 
 from soundscope.errors import BadInput, SoundScopeError
-from soundscope.genre.candidates import Candidate
+
+if TYPE_CHECKING:
+    from soundscope.genre.candidates import Candidate
 
 MODEL_FILE = "model.skops"
 CARD_FILE = "card.json"
@@ -91,6 +91,8 @@ def save(models: Path, model_id: str, model: Candidate, card: dict[str, Any], se
         raise SoundScopeError(
             f"Model {model_id} exists already in {models}.", next_step="train again in a second; ids hold the time."
         )
+    import skops.io  # two seconds, which a run with nothing new saves
+
     aside = models / f".{model_id}.{os.getpid()}"
     content = skops.io.dumps(model, compression=zipfile.ZIP_DEFLATED, compresslevel=1)
     sha256 = hashlib.sha256(content).hexdigest()
@@ -123,6 +125,9 @@ def load(models: Path, model_id: str, sha256: str | None = None) -> Stored:
         BadInput: there is no such model, or the id cannot name a folder.
         SoundScopeError: a file is damaged, was changed, or holds a type that is not allowed.
     """
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
     folder = _folder(models, model_id)
     again = "train a new model (soundscope train), or restore the folder from a backup."
     if not (folder / MODEL_FILE).exists():

@@ -78,6 +78,10 @@ def train(
     n_classes = len(data.classes)
     trained = [_fit(name, run, folds) for name in names or candidates.names_for(len(data), n_classes)]
     challenger = min(trained, key=lambda one: one.model.held_log_loss_)
+    # Only of the model that may come to be used: shuffling each input in turn costs more than fitting the small candidates.
+    challenger.importance = _importance(challenger, data, settings.train.seed)
+    for one in trained:
+        _store(one, run)
     threads, seed = settings.engine.threads, settings.train.seed
     for one in trained:
         if one.algorithm in (candidates.BASELINE, challenger.algorithm) and protocols.is_affordable(len(data), n_classes):
@@ -102,7 +106,7 @@ def _too_little(data: TrainingSet, folds: NDArray[np.int64], min_rows: int) -> s
 
 
 def _fit(name: str, run: record.Run, folds: NDArray[np.int64]) -> record.Trained:
-    """Fit one candidate without the frozen fold, measure it there, store it."""
+    """Fit one candidate without the frozen fold and measure it there."""
     data, seed = run.data, run.settings.train.seed
     rows, frozen = np.flatnonzero(folds != splits.FROZEN_FOLD), np.flatnonzero(folds == splits.FROZEN_FOLD)
     frame, label = data.frame.iloc[rows].reset_index(drop=True), data.label[rows]
@@ -138,12 +142,21 @@ def _fit(name: str, run: record.Run, folds: NDArray[np.int64]) -> record.Trained
             if on.any()
         },
     )
-    one.importance = permutation_importance(
-        model, data.frame.iloc[frozen].reset_index(drop=True), data.label[frozen], data.recording.iloc[frozen], seed=seed
-    )
-    seen = np.concatenate([registry.keys(data.track_id.iloc[rows]), registry.keys(data.recording.iloc[rows])])
-    one.sha256 = registry.save(run.settings.paths.models, one.model_id, model, run.card(one), seen)
     return one
+
+
+def _store(one: record.Trained, run: record.Run) -> None:
+    """Write a model's folder; it says of which tracks and recordings the model has been trained."""
+    trained_on = np.setdiff1d(np.arange(len(run.data)), one.frozen)
+    seen = np.concatenate([registry.keys(names.iloc[trained_on]) for names in (run.data.track_id, run.data.recording)])
+    one.sha256 = registry.save(run.settings.paths.models, one.model_id, one.model, run.card(one), seen)
+
+
+def _importance(one: record.Trained, data: TrainingSet, seed: int) -> pd.DataFrame:
+    rows = one.frozen
+    return permutation_importance(
+        one.model, data.frame.iloc[rows].reset_index(drop=True), data.label[rows], data.recording.iloc[rows], seed=seed
+    )
 
 
 def _load(settings: Settings, champion: str | None, target: str) -> tuple[registry.Stored | None, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +28,8 @@ class Dbt:
         self._common = [
             "--quiet", "--log-level", "none", "--log-level-file", "info", "--no-use-colors", "--no-print",
             "--no-send-anonymous-usage-stats", "--no-version-check", "--log-path", str(folder / "logs"),
+            # Nobody reads manifest.json and its like; writing them after each command took as long as the command.
+            "--no-write-json",
         ]  # fmt: skip
         self._project = ["--project-dir", str(SQL), "--profiles-dir", str(SQL), "--target-path", str(folder / "target")]
         self._project += ["--vars", json.dumps(dict(variables))] if variables else []
@@ -49,12 +52,18 @@ class Dbt:
             )
         return graph
 
-    def invoke(self, arguments: Sequence[str], callback: Callable[[Any], None] | None = None) -> Any:
-        """Run one dbt command; failed models and tests are in its result, anything worse is raised."""
+    def invoke(
+        self, arguments: Sequence[str], callback: Callable[[Any], None] | None = None, *, write_files: bool = False
+    ) -> Any:
+        """Run one dbt command; failed models and tests are in its result, anything worse is raised. `write_files`: manifest.json and its like."""
+        handlers = logging.root.handlers.copy()
         from dbt.cli.main import dbtRunner
 
+        # Importing dbt gives the root logger a handler, which would print every record of this process a second time.
+        logging.root.handlers[:] = handlers
         runner = dbtRunner(manifest=self._manifest, callbacks=[callback] if callback else None)
-        outcome = runner.invoke([*self._common, *arguments, *self._project])
+        common = [word for word in self._common if not (write_files and word == "--no-write-json")]
+        outcome = runner.invoke([*common, *arguments, *self._project])
         if outcome.exception is not None:
             text = str(outcome.exception).strip() or type(outcome.exception).__name__
             wrong_words = type(outcome.exception).__name__ in ("DbtUsageException", "DbtSelectorsError")

@@ -6,6 +6,8 @@ import duckdb
 import pytest
 from sqlworld import Built
 
+from soundscope.warehouse.dbt_session import dbt_session
+
 pytestmark = pytest.mark.e2e
 
 CONTRACT = {
@@ -56,13 +58,12 @@ def test_every_table_view_and_column_has_a_comment(db: duckdb.DuckDBPyConnection
 
 
 def test_described_columns_are_those_there_are(built: Built, db: duckdb.DuckDBPyConnection) -> None:
-    import json
-
-    manifest = json.loads((built.settings.paths.dbt / "target" / "manifest.json").read_text(encoding="utf-8"))
-    for node in manifest["nodes"].values():
-        if node["resource_type"] in ("model", "seed"):
-            there = {row[0] for row in db.execute(f"describe {node['schema']}.{node['name']}").fetchall()}
-            assert set(node["columns"]) == there, node["name"]
+    with dbt_session(built.settings) as dbt:
+        manifest = dbt.invoke(["parse"]).result
+    for node in manifest.nodes.values():
+        if node.resource_type in ("model", "seed"):
+            there = {row[0] for row in db.execute(f"describe {node.schema}.{node.name}").fetchall()}
+            assert set(node.columns) == there, node.name
 
 
 def test_every_table_has_a_key_test(built: Built) -> None:
