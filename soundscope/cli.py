@@ -12,6 +12,7 @@ import typer
 
 from soundscope import __version__, errors
 from soundscope.cli_app import register as register_app
+from soundscope.cli_docs import register as register_docs
 from soundscope.cli_doctor import TIERS
 from soundscope.cli_doctor import register as register_doctor
 from soundscope.cli_export import register as register_export
@@ -37,6 +38,7 @@ register_genre(app)
 register_app(app)
 register_export(app)
 register_doctor(app)
+register_docs(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Tier = Annotated[
