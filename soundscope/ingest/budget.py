@@ -24,6 +24,8 @@ _MARGIN = 0.002
 # A call whose process died is under way for so long, and no longer.
 _UNDER_WAY_S = 60.0
 _POLL_S = 0.02
+# Calls noted further in the future than this were noted by a clock that was ahead; less is how far machines differ.
+_AHEAD_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ class Budget:
                 lock = sa.text("select pg_advisory_xact_lock(hashtext(:name))")
                 connection.execute(lock, {"name": f"{self.provider}/{self.account}"})
             now = self._clock()
+            # A clock that was ahead and has been set back must not shut the window until the time it showed.
+            connection.execute(_SET_BACK, {"whose": self.provider, "which": self.account, "now": now, "ahead": now + _AHEAD_S})
             hold = self._hold(connection, now)
             if hold:
                 until, reason = hold
@@ -180,6 +184,11 @@ _HELD = sa.select(t.holds.c.until, t.holds.c.reason).where(
     t.holds.c.provider == _p("provider"), t.holds.c.account == _p("account"), t.holds.c.until > _p("now")
 )
 _SETTLE = sa.update(t.requests).where(_r.request_id == _p("number")).values(http_status=_p("status"), sent_at=_p("over_at"))
+_SET_BACK = (
+    sa.update(t.requests)
+    .where(_r.provider == _p("whose"), _r.account == _p("which"), _r.sent_at > _p("ahead"))
+    .values(sent_at=_p("now"))
+)
 _RESERVE = sa.insert(t.requests)
 
 

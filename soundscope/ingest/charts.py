@@ -13,7 +13,7 @@ from soundscope.ingest.ledger import utcnow
 from soundscope.ingest.session import Session
 from soundscope.sources import billboard_csv
 from soundscope.sources.base import Outcome, ProviderTrouble, Unit
-from soundscope.sources.billboard import BULK_FROM, BillboardHot100
+from soundscope.sources.billboard_hot_100 import BULK_FROM, BillboardHot100
 
 Due = tuple[str, str, list[Unit]]
 # Published weeks are corrected afterwards; so many of the newest are asked about again, conditionally, once a day.

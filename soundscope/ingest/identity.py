@@ -1,4 +1,4 @@
-"""Who is asked what a chart key means, where no known track answers to it: Deezer, MusicBrainz, Spotify search, each key at one of them.
+"""Who is asked what a chart key means, where no known track answers to it: Spotify, Deezer, MusicBrainz, each key at one of them.
 
 Spotify comes first where it may be asked at will, and last where it allows a thousand calls a day. A key that one provider found is not
 asked of the next; one that it does not know is, and so is one that it cannot take in this run. Misses are asked again after a growing
@@ -7,24 +7,23 @@ while (the ledger keeps the time). Which found track a key means is decided late
 
 from __future__ import annotations
 
+import math
+
 import duckdb
 
 from soundscope.ingest.session import Session
 from soundscope.sources.base import Unit
 from soundscope.sources.billboard_csv import ALBUM_CHARTS
+from soundscope.sources.registry import SOURCES
 
-_FREE_FIRST = ("deezer", "musicbrainz", "spotify")
-_SPOTIFY_FIRST = ("spotify", "deezer", "musicbrainz")
 # Where calls are few, searching must leave some for what else Spotify is asked.
 _SEARCH_SHARE = 0.6
 
 
 def order(session: Session) -> list[str]:
-    """The providers that may be searched, in the order they are asked."""
-    few = "spotify" in session.budgets and session.budgets["spotify"].limits.quota is not None
-    return [
-        name for name in (_FREE_FIRST if few else _SPOTIFY_FIRST) if name in session.sources and session.allows(name, "catalogue")
-    ]
+    """The providers that may be searched, in the order they are asked: as registered, those that allow few calls a day last."""
+    names = [name for name, entry in SOURCES.items() if "identity" in entry.source.gives and session.allows(name, "catalogue")]
+    return sorted(names, key=lambda name: -(session.budgets[name].limits.quota or math.inf))
 
 
 def due(

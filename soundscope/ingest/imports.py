@@ -1,33 +1,36 @@
 """Import: a user's CSV, Parquet, JSON or NDJSON file through the same door as every provider's answer.
 
-The file is landed as it is, with a note of its mapping and licence; loading reads it from there. The same bytes under the same name do
-nothing; changed bytes replace that dataset. What a column may mean is in `fields.py`.
+The file is landed as it is, with a note of its mapping and licence; loading reads it from there (`import_rows.py`). Of an AcousticBrainz
+dump only what is understood is landed, a hundredth of it. The same bytes under the same name do nothing; changed bytes replace that
+dataset. What a column may mean is in `fields.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import duckdb
+import zstandard
 
 from soundscope.errors import BadInput, DiskFull
-from soundscope.ingest import fields, landing
+from soundscope.ingest import acousticbrainz, fields, landing
+from soundscope.ingest.acousticbrainz import is_dump
+from soundscope.ingest.import_rows import relation
 from soundscope.ingest.ledger import Ledger, utcnow
-from soundscope.ingest.raw_schema import FEATURES
-from soundscope.ingest.typed import insert_typed, literal
 from soundscope.settings import Settings
 from soundscope.sources.base import Outcome, Reply
-from soundscope.sources.json_sql import first_day, precision
 
+log = logging.getLogger(__name__)
 KINDS = ("tracks", "chart", "features", "matches")
 _FORMATS = {
     ".csv": "csv",
@@ -40,8 +43,6 @@ _FORMATS = {
 }
 _PACKED = (".gz", ".zst")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-# An id alone, at the end of a URI, or at the end of a web address.
-_SPOTIFY_ID = r"(?:^|[:/])([0-9A-Za-z]{22})(?:[?#].*)?$"
 
 
 @dataclass(frozen=True)
@@ -78,14 +79,13 @@ def import_file(settings: Settings, ledger: Ledger, run_id: str, request: Import
     """
     request = _as_named(request)
     _check(request)
-    form = _format(request.file)
-    columns = _columns(request, form)
-    mapping = fields.mapping_of(columns, request.given, request.kind, request.file.name)
-    fields.check_needed(mapping, request.kind, request.file.name, columns, chart=request.chart, date=request.date)
+    form = "json" if is_dump(request.file) else _format(request.file)
+    columns, mapping = _read_as(request, form)
     sha256 = _sha256(request.file)
     payload = {
         "sha256": sha256, "format": form, "kind": request.kind, "mapping": mapping, "licence": request.licence, "train_ok": request.train,
         "chart": request.chart, "date": request.date, "encoding": request.encoding, "columns": columns, "file_name": request.file.name,
+        "origin": "acousticbrainz" if is_dump(request.file) else None,
     }  # fmt: skip
     provider = f"import:{request.dataset}"
     etag = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
@@ -119,6 +119,8 @@ def import_file(settings: Settings, ledger: Ledger, run_id: str, request: Import
 
 def _as_named(request: ImportRequest) -> ImportRequest:
     """A Spotify charts file says chart and date in its name. Its content is Spotify's, so nothing is trained on it unasked."""
+    if is_dump(request.file) and request.licence == "user-supplied":
+        return replace(request, licence=acousticbrainz.LICENCE)
     named = fields.named_chart(request.file.name) if request.kind == "chart" else None
     if named is None:
         return request
@@ -129,40 +131,22 @@ def _as_named(request: ImportRequest) -> ImportRequest:
     )  # fmt: skip
 
 
-def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Callable[[str, int, int], None]) -> None:
-    """Replace one dataset's rows by those of its landed file, inside the caller's transaction."""
-    line = next(landing.read_lines(path))
-    payload = line["payload"]
-    provider = f"import:{line['keys'][0]}"
-    for table in ("tracks", "audio_features", "chart_entries", "genre_labels", "popularity", "track_links", "quarantine"):
-        con.execute(f"delete from raw.{table} where provider = ?", [provider])
-    relation, rejects = _relation(root / payload["landed_as"], payload)
-    mapping = payload["mapping"]
-    exprs = _expressions(mapping, payload)
-    columns = ", ".join(f'{expression} as "{name}"' for name, expression in exprs.items())
-    common = (
-        f"{literal(provider)} as provider, cast({literal(line['fetched_at'].rstrip('Z'))} as timestamp) as fetched_at, "
-        f"{literal(line['run_id'])} as run_id, {literal(path.relative_to(root).as_posix())} as landing_file"
-    )
-    con.execute(
-        f"create or replace temp table imported as select {columns}, {common}, row_number() over () as row_no, "
-        f"cast(to_json(src) as varchar) as raw_line from {relation} src"
-    )
-    for table, given in _targets(payload["kind"], exprs):
-        stage, names = _stage(con, table, given)
-        bounds = {"popularity": (0.0, 100.0)} if table == "popularity" else None
-        add(table, *insert_typed(con, table, stage, names, bounds))
-    if rejects:
-        add("quarantine", 0, _reject(con, common))
-    con.execute("drop table imported")
-
-
 def licences(root: Path) -> dict[str, tuple[str, bool]]:
     """Licence and trainability of every imported dataset, newest import first to win."""
     found: dict[str, tuple[str, bool]] = {}
     for path in landing.files(root / "import") if (root / "import").exists() else []:
         line = next(landing.read_lines(path))
         found[f"import:{line['keys'][0]}"] = (line["payload"]["licence"], bool(line["payload"]["train_ok"]))
+    return found
+
+
+def dumps(root: Path) -> set[str]:
+    """Imported datasets that came from an AcousticBrainz dump: their features count where nobody else's are."""
+    found = set()
+    for path in landing.files(root / "import") if (root / "import").exists() else []:
+        line = next(landing.read_lines(path))
+        if line["payload"].get("origin") == "acousticbrainz":
+            found.add(f"import:{line['keys'][0]}")
     return found
 
 
@@ -178,6 +162,11 @@ def _check(request: ImportRequest) -> None:
         raise BadInput(f"There is no file {request.file}.", next_step="check the path.")
     if not os.access(request.file, os.R_OK):
         raise BadInput(f"{request.file} cannot be read.", next_step="give yourself read permission on it.")
+    if is_dump(request.file) and (request.kind not in ("tracks", "features") or request.given):
+        raise BadInput(
+            f"{request.file.name} is read as an AcousticBrainz dump, which holds recordings with their features.",
+            next_step="import it --as features, without --map.",
+        )
     if request.date:
         try:
             date.fromisoformat(request.date)
@@ -198,21 +187,31 @@ def _format(file: Path) -> str:
     return form
 
 
+def _read_as(request: ImportRequest, form: str) -> tuple[list[str], dict[str, str]]:
+    """The file's columns, and field -> column."""
+    if is_dump(request.file):
+        return list(acousticbrainz.MAPPING.values()), dict(acousticbrainz.MAPPING)
+    columns = _columns(request, form)
+    mapping = fields.mapping_of(columns, request.given, request.kind, request.file.name)
+    fields.check_needed(mapping, request.kind, request.file.name, columns, chart=request.chart, date=request.date)
+    return columns, mapping
+
+
 def _columns(request: ImportRequest, form: str) -> list[str]:
     payload = {"format": form, "encoding": request.encoding}
     try:
         with duckdb.connect() as con:
             if form == "json":
-                relation, _ = _relation(request.file, {**payload, "columns": None})
+                source, _ = relation(request.file, {**payload, "columns": None})
                 names = con.execute(
-                    f"select distinct unnest(json_keys(json)) from {relation} where json_type(json) = 'OBJECT'"
+                    f"select distinct unnest(json_keys(json)) from {source} where json_type(json) = 'OBJECT'"
                 ).fetchall()
                 columns = sorted(row[0] for row in names)
             else:
-                relation, _ = _relation(request.file, payload)
-                columns = [row[0] for row in con.execute(f"describe select * from {relation}").fetchall()]
+                source, _ = relation(request.file, payload)
+                columns = [row[0] for row in con.execute(f"describe select * from {source}").fetchall()]
                 # Reads the whole file once, so that damage is found before anything is landed.
-                con.execute(f"select count(*) from (select columns(*)::varchar from {relation})").fetchall()
+                con.execute(f"select count(*) from (select columns(*)::varchar from {source})").fetchall()
     except (duckdb.Error, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         hint = "is it whole, and of the kind its name says?"
@@ -224,178 +223,46 @@ def _columns(request: ImportRequest, form: str) -> list[str]:
     return columns
 
 
-def _relation(file: Path, payload: Mapping[str, Any]) -> tuple[str, bool]:
-    """The file as something to select from, and whether refused lines are collected."""
-    name = literal(file.as_posix())
-    if payload["format"] == "parquet":
-        return f"read_parquet({name})", False
-    if payload["format"] == "json":
-        objects = f"read_json_objects({name}, format = 'auto', maximum_object_size = 268435456)"
-        columns = payload["columns"]
-        if columns is None:
-            return objects, False
-        picked = ", ".join(f"json_extract_string(json, {literal(_json_path(c))}) as {_quoted(c)}" for c in columns)
-        return f"(select {picked} from {objects})", False
-    options = "header = true, all_varchar = true, ignore_errors = true, null_padding = false, store_rejects = true, max_line_size = 16777216"
-    return f"read_csv({name}, {options}, encoding = {literal(payload['encoding'])})", True
-
-
-def _json_path(column: str) -> str:
-    return '$."' + column.replace('"', '\\"') + '"'
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _expressions(mapping: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str, str]:
-    """Field -> text expression over the file's columns."""
-
-    def column(field: str) -> str:
-        return f"cast(src.{_quoted(mapping[field])} as varchar)"
-
-    def words(field: str) -> str:
-        # R and pandas write a missing text as NA.
-        return column(field) if payload["kind"] == "chart" else f"nullif({column(field)}, 'NA')"
-
-    exprs = {field: column(field) for field in mapping if field in FEATURES or field in _PLAIN}
-    # Spotify's charts write -1 for a song that was not there the week before, others 0.
-    exprs |= {field: f"nullif(nullif({exprs[field]}, '-1'), '0')" for field in ("reported_last_week",) if field in exprs}
-    exprs |= {field: words(field) for field in mapping if field in ("title", "album", "mood", "era")}
-    if "source_id" in mapping:
-        exprs["source_id"] = column("source_id")
-    ids = [column(field) for field in ("spotify_id", "source_id") if field in mapping]
-    if ids:
-        found = ", ".join(f"nullif(regexp_extract({expression}, {literal(_SPOTIFY_ID)}, 1), '')" for expression in ids)
-        exprs["spotify_id"] = f"coalesce({found})"
-    if "isrc" in mapping:
-        exprs["isrc"] = f"upper(replace({column('isrc')}, '-', ''))"
-    if "artist" in mapping or "artists" in mapping:
-        every = words("artists") if "artists" in mapping else words("artist")
-        first = words("artist") if "artist" in mapping else f"trim(split_part({every}, ';', 1))"
-        exprs["artist"] = first
-        exprs["artists"] = f"regexp_replace({every}, ' *; *', '; ', 'g')"
-    if "release_date" in mapping:
-        day = f"regexp_replace({column('release_date')}, '\\.0$', '')"
-        exprs["release_date"] = first_day(day)
-        exprs["release_precision"] = precision(day)
-    if "genre" in mapping:
-        exprs["genre"] = words("genre")
-    if "popularity" in mapping:
-        exprs["observed_at"] = (
-            literal(payload["date"]) if payload["date"] and payload["kind"] != "chart" else "cast(null as varchar)"
-        )
-    if payload["kind"] == "chart":
-        exprs["chart"] = column("chart") if "chart" in mapping and not payload["chart"] else literal(payload["chart"] or "")
-        exprs["chart_date"] = (
-            column("chart_date") if "chart_date" in mapping and not payload["date"] else literal(payload["date"] or "")
-        )
-    if payload["kind"] == "matches":
-        own = [column("track_id")] if "track_id" in mapping else []
-        own = [f"case when regexp_full_match({e}, '[0-9A-Za-z]{{22}}') then 'spotify:' || {e} else {e} end" for e in own]
-        by_id = [f"'spotify:' || {exprs['spotify_id']}"] if "spotify_id" in exprs else []
-        exprs["track_id"] = f"coalesce({', '.join([*own, *by_id])})"
-        exprs["run_no"] = f"coalesce({column('run_no')}, '1')" if "run_no" in mapping else "'1'"
-        exprs["decided_by"] = (
-            f"coalesce(nullif(trim({column('decided_by')}), ''), 'import')" if "decided_by" in mapping else "'import'"
-        )
-        exprs["reason"] = column("reason") if "reason" in mapping else "cast(null as varchar)"
-    return exprs
-
-
-_PLAIN = ("popularity", "explicit", "rank", "reported_last_week", "reported_peak", "reported_weeks")
-_ID = ("source_id", "spotify_id", "isrc", "title", "artist", "artists")
-_TABLES: dict[str, tuple[str, ...]] = {
-    "tracks": (*_ID, "album", "release_date", "release_precision", "duration_ms", "explicit", "mood", "era"),
-    "audio_features": (*_ID, *FEATURES),
-    "popularity": (*_ID, "popularity", "observed_at"),
-    "chart_entries": (
-        "chart", "chart_date", "rank", "title", "artist", "reported_last_week", "reported_peak", "reported_weeks", "source_id", "spotify_id",
-    ),
-    "track_links": ("title", "artist", "run_no", "track_id", "decided_by", "reason"),
-}  # fmt: skip
-
-
-def _targets(kind: str, exprs: Mapping[str, str]) -> list[tuple[str, list[str]]]:
-    """The raw tables a file of this kind fills, with the fields it has for each."""
-    if kind == "matches":
-        tables = ["track_links"]
-    else:
-        tables = ["chart_entries"] if kind == "chart" else []
-        # A chart file may carry ids and features; then its rows are tracks as well.
-        if kind != "chart" or "spotify_id" in exprs or "isrc" in exprs or any(name in exprs for name in FEATURES):
-            tables.append("tracks")
-        if any(name in exprs for name in FEATURES if name != "duration_ms"):
-            tables.append("audio_features")
-        if "popularity" in exprs:
-            tables.append("popularity")
-    found = [(table, [name for name in _TABLES[table] if name in exprs]) for table in tables]
-    return found + ([("genre_labels", ["genre"])] if "genre" in exprs and kind != "matches" else [])
-
-
-def _stage(con: duckdb.DuckDBPyConnection, table: str, given: list[str]) -> tuple[str, list[str]]:
-    """The part of the imported rows that is meant for one raw table; each value is reported in quarantine once, under its own table."""
-    con.execute("create or replace temp table stage as select * from imported")
-    if table == "popularity":
-        con.execute("update stage set observed_at = coalesce(observed_at, cast(fetched_at as varchar))")
-        con.execute("delete from stage where popularity is null or trim(popularity) in ('', 'NA')")
-        return "stage", given
-    if table == "track_links":
-        con.execute("alter table stage add column status varchar default 'overridden'")
-        con.execute("alter table stage add column method varchar default 'decision'")
-        con.execute("alter table stage add column score varchar default '1'")
-        con.execute("alter table stage add column decided_at varchar")
-        con.execute("update stage set decided_at = cast(fetched_at as varchar)")
-        return "stage", [*given, "status", "method", "score", "decided_at"]
-    if table == "genre_labels":
-        names = {row[0] for row in con.execute("describe stage").fetchall()}
-        ids = [name for name in _ID if name in names]
-        # A list as Python or JSON writes it, or names between commas or semicolons.
-        con.execute(
-            "create or replace temp table stage as select * replace (row_no * 1000 + n as row_no) from ("
-            "select * exclude (genre), 'track' as subject, provider as source, trim(unnest(labels)) as label, "
-            "generate_subscripts(labels, 1) as n from (select *, case when genre like '[%' "
-            "then regexp_extract_all(genre, '''([^'']+)''|\"([^\"]+)\"') else regexp_split_to_array(genre, '[,;]') end as labels from stage))"
-        )
-        con.execute("update stage set label = trim(label, '''\"') ")
-        con.execute("delete from stage where label is null or label in ('', 'NA')")
-        return "stage", [*ids, "subject", "source", "label"]
-    return "stage", given
-
-
-def _reject(con: duckdb.DuckDBPyConnection, common: str) -> int:
-    """Lines that are no rows at all (too many or too few fields, open quotes) go to quarantine whole."""
-    inserted = con.execute(
-        'insert into raw.quarantine (table_name, "field", raw_value, reason, row_key, raw_line, provider, fetched_at, run_id, landing_file, row_no) '
-        f"select 'import', null, null, 'the line cannot be read: ' || error_message, 'line ' || line, left(csv_line, 2000), c.*, -cast(line as bigint) "
-        f"from (select distinct on (line) line, error_message, csv_line from reject_errors order by line), (select {common}) c"
-    ).fetchone()
-    con.execute("drop table if exists reject_errors")
-    con.execute("drop table if exists reject_scans")
-    return int(inserted[0]) if inserted else 0
-
-
 def _land_bytes(settings: Settings, request: ImportRequest, sha256: str) -> Path:
     folder = settings.paths.landing / "import" / request.dataset
-    suffix = "".join(
-        request.file.suffixes[-2:] if request.file.suffixes[-1].lower() in _PACKED else request.file.suffixes[-1:]
-    ).lower()
+    suffixes = request.file.suffixes[-2:] if request.file.suffixes[-1].lower() in _PACKED else request.file.suffixes[-1:]
+    # A name that ends like those of our own landing files would be taken for one of them.
+    suffix = ".jsonl.zst" if is_dump(request.file) else "".join(suffixes).lower().replace(".ndjson", ".jsonl")
     target = folder / f"{sha256[:16]}{suffix}"
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(target.name + ".incoming")
     try:
-        shutil.copyfile(request.file, temporary)
+        if is_dump(request.file):
+            _distil(request.file, temporary)
+        else:
+            shutil.copyfile(request.file, temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, target)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise DiskFull(
             f"{request.file.name} cannot be landed: {error.strerror}.", next_step="free some space and import it again."
         ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
     return target
+
+
+def _distil(dump: Path, target: Path) -> None:
+    left_out: Counter[str] = Counter()
+    n = 0
+    with zstandard.open(target, "wb") as out:
+        for row in acousticbrainz.rows(dump, left_out):
+            n += 1
+            out.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+    log.info("%s: %d recordings; left out: %s", dump.name, n, dict(left_out))
+    if not n:
+        raise BadInput(
+            f"{dump.name} holds no recording of AcousticBrainz.",
+            next_step="give one of its JSON dumps, low-level or high-level, as it was downloaded.",
+        )
 
 
 def _sha256(file: Path) -> str:

@@ -16,7 +16,7 @@ import duckdb
 
 from soundscope.errors import SoundScopeError
 from soundscope.ingest import landing
-from soundscope.ingest.imports import load_import
+from soundscope.ingest.import_rows import load_import
 from soundscope.ingest.raw_schema import RAW
 from soundscope.ingest.typed import create_raw, insert_typed, literal
 from soundscope.sources.base import RowSpec

@@ -14,14 +14,12 @@ import duckdb
 from soundscope.ingest import charts, identity, wanted
 from soundscope.ingest.session import Session
 from soundscope.sources.base import Unit
+from soundscope.sources.registry import SOURCES
 
-# What `soundscope ingest KIND` asks for, in the order a run takes them. Charts and searches plan themselves.
+# What `soundscope ingest KIND` asks for, in the order a run takes them, as (provider, kind of unit). Charts and searches plan themselves.
 KINDS: dict[str, tuple[tuple[str, str], ...]] = {
-    "charts": (),
-    "tracks": (("spotify", "playlist"), ("spotify", "artist_tracks"), ("deezer", "track"), ("spotify", "tracks")),
-    "features": (("spotify", "audio_features"), ("reccobeats", "audio_features")),
-    "genres": (("spotify", "artists"), ("musicbrainz", "isrc")),
-    "popularity": (("spotify", "tracks"), ("deezer", "isrc")),
+    kind: tuple((name, unit) for name, entry in SOURCES.items() for unit in entry.source.gives.get(kind, ()) if kind != "charts")
+    for kind in ("charts", "tracks", "features", "genres", "popularity")
 }
 # Units in one batch: a batch is a task in the dashboard and a file in landing, some seconds of work.
 _BATCH = {"week": 50, "search": 100, "playlist": 50, "artist_tracks": 10, "tracks": 1000, "audio_features": 2000, "artists": 500}
@@ -57,8 +55,9 @@ def plan(session: Session, con: duckdb.DuckDBPyConnection, kind: str) -> list[Ba
         found = charts.due(session, con)
     else:
         found = [_due(session, con, provider, unit_kind, kind) for provider, unit_kind in KINDS[kind]]
-        if kind == "tracks":
-            found += identity.due(session, con)
+        # What is known by an id is looked up first: names that this makes known need no search.
+        if kind == "tracks" and not any(units for _, _, units in found):
+            found = identity.due(session, con)
     return [batch for provider, unit_kind, units in found for batch in batches(provider, unit_kind, units)]
 
 

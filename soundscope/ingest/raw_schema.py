@@ -98,6 +98,16 @@ RAW: dict[str, RawTable] = {
         {**_IDENTITY, **FEATURES},
         identity=_ANY_ID,
     ),
+    "descriptors": RawTable(
+        "What is known of how a track sounds on a scale of its own, compared with no other provider's; one row per track, descriptor and answer.",
+        {
+            **_IDENTITY,
+            "descriptor": Column("VARCHAR", "Name of the value.", required=True),
+            "value": Column("DOUBLE", "The value, on that scale.", required=True),
+            "scale": Column("VARCHAR", "What the scale is, in words.", required=True),
+        },
+        identity=_ANY_ID,
+    ),
     "chart_entries": RawTable(
         "Chart positions as published; one row per chart, date, rank and answer.",
         {

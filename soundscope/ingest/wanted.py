@@ -8,6 +8,7 @@ import duckdb
 
 from soundscope.ingest.session import Session
 from soundscope.sources.base import Unit
+from soundscope.sources.registry import SOURCES
 
 
 def units(session: Session, con: duckdb.DuckDBPyConnection, provider: str, unit_kind: str, kind: str) -> list[Unit]:
@@ -30,12 +31,12 @@ def units(session: Session, con: duckdb.DuckDBPyConnection, provider: str, unit_
     if unit_kind == "artists":
         return _units(provider, unit_kind, _column(con, _ARTISTS))
     if unit_kind == "track":
-        return _units(provider, unit_kind, _column(con, _CHARTING_IDS))
-    if unit_kind == "isrc":
-        # Deezer's rank stands in where Spotify gives no popularity.
-        if provider == "deezer" and session.allows("spotify", "popularity"):
-            return []
-        return _units(provider, unit_kind, _column(con, _UNRANKED if provider == "deezer" else _UNLABELLED))
+        return _units(provider, unit_kind, _column(con, _CHARTING_IDS, provider))
+    if kind == "popularity":
+        # Another provider's popularity stands in where Spotify gives none.
+        return [] if session.allows("spotify", "popularity") else _units(provider, unit_kind, _column(con, _UNRANKED, provider))
+    if kind == "genres":
+        return _units(provider, unit_kind, _column(con, _UNLABELLED, provider))
     return _features(session, con, provider)
 
 
@@ -56,8 +57,8 @@ def _features(session: Session, con: duckdb.DuckDBPyConnection, provider: str) -
             continue
         settled = session.ledger.unit_status(other, "audio_features")
         keys = [key for key in keys if settled.get(key) in ("absent", "forbidden")]
-    if provider == "reccobeats":
-        # Recordings that no Spotify id is known of: the answer brings one along.
+    if SOURCES[provider].by_isrc:
+        # Recordings that no Spotify id is known of; the answer may bring one along.
         keys += _column(con, _FEATURELESS_ISRC)
     return _units(provider, "audio_features", keys)
 
@@ -66,8 +67,8 @@ def _units(provider: str, kind: str, keys: Iterable[str]) -> list[Unit]:
     return [Unit(provider, kind, key, float(order)) for order, key in enumerate(dict.fromkeys(keys))]
 
 
-def _column(con: duckdb.DuckDBPyConnection, query: str) -> list[str]:
-    return [row[0] for row in con.execute(query).fetchall()]
+def _column(con: duckdb.DuckDBPyConnection, query: str, *values: str) -> list[str]:
+    return [row[0] for row in con.execute(query, values).fetchall()]
 
 
 _CHARTED_IDS = """
@@ -90,9 +91,9 @@ with ids as (
 select spotify_id from ids
 anti join (select distinct spotify_id from raw.tracks where provider = 'spotify' and isrc is not null) using (spotify_id) order by 1
 """
-# Tracks of Deezer's own chart, whose list carries no ISRC.
+# Tracks of a provider's own chart, whose list carries no ISRC.
 _CHARTING_IDS = """
-select source_id from raw.chart_entries where provider = 'deezer' and source_id is not null
+select source_id from raw.chart_entries where provider = ? and source_id is not null
 group by source_id order by max(chart_date) desc, min(rank), source_id
 """
 _POPULARITY_DUE = f"""
@@ -112,7 +113,7 @@ _FEATURELESS_ISRC = f"""
 with {_CHARTING}
 select t.isrc from raw.tracks t left join charting c on lower(t.title) = c.title
 where t.isrc is not null and length(t.isrc) = 12
-and not exists (select 1 from raw.audio_features f where f.isrc = t.isrc)
+and not exists (select 1 from raw.audio_features f where f.isrc = t.isrc and f.energy is not null)
 and not exists (select 1 from raw.tracks s where s.isrc = t.isrc and s.spotify_id is not null)
 group by t.isrc order by max(c.newest) desc nulls last, min(c.best), t.isrc
 """
@@ -126,7 +127,7 @@ _UNLABELLED = f"""
 with {_CHARTING}
 select t.isrc from raw.tracks t left join charting c on lower(t.title) = c.title
 where t.isrc is not null and length(t.isrc) = 12
-and not exists (select 1 from raw.genre_labels g where g.provider = 'musicbrainz' and g.isrc = t.isrc)
+and not exists (select 1 from raw.genre_labels g where g.provider = ? and g.isrc = t.isrc)
 group by t.isrc order by max(c.newest) desc nulls last, min(c.best), t.isrc
 """
 # Ranks move slowly: once a week is enough.
@@ -136,7 +137,7 @@ select t.isrc from raw.tracks t left join charting c on lower(t.title) = c.title
 where t.isrc is not null and length(t.isrc) = 12
 and not exists (
     select 1 from raw.popularity p
-    where p.provider = 'deezer' and p.isrc = t.isrc and p.observed_at > cast(now() at time zone 'UTC' as timestamp) - interval 7 day
+    where p.provider = ? and p.isrc = t.isrc and p.observed_at > cast(now() at time zone 'UTC' as timestamp) - interval 7 day
 )
 group by t.isrc order by max(c.newest) desc nulls last, min(c.best), t.isrc
 """

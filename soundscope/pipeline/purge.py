@@ -21,8 +21,10 @@ from soundscope.errors import BadInput
 from soundscope.ingest import landing
 from soundscope.ingest import tables as t
 from soundscope.ingest.ledger import utcnow
+from soundscope.ingest.load import load_new
 from soundscope.ingest.raw_schema import RAW
 from soundscope.ingest.typed import create_raw
+from soundscope.pipeline import purge_models
 from soundscope.pipeline.run import Run
 from soundscope.sources.internal import PROVIDER
 from soundscope.sources.registry import SOURCES
@@ -49,7 +51,7 @@ def purge(run: Run, provider: str) -> Purged:
 
     Landing files, raw rows, the ledger's notes, the built tables of the private warehouse (they are made anew by the next run) and every
     release but the current one, which is replaced by the next publish. Links, recordings and predictions of tracks that nobody else knows
-    go with them.
+    go with them, and so do models that were trained on its rows, with all that they said; the next run trains a new one.
 
     Args:
         run: an open run that holds the writer lock, so that no other run is under way.
@@ -61,7 +63,8 @@ def purge(run: Run, provider: str) -> Purged:
         raise BadInput(f"There is no provider {provider!r}.", next_step=f"say one of {', '.join(SOURCES)}, or import:<dataset>.")
     with run.writer() as con:
         create_raw(con)
-        result = Purged(provider, before=_counts(run, con, provider))
+        models = purge_models.trained_on(run, con, provider)
+        result = Purged(provider, before=_counts(run, con, provider, models))
         known_before = _known_ids(con)
         con.execute("begin")
         for table in _RAW:
@@ -70,12 +73,14 @@ def purge(run: Run, provider: str) -> Purged:
         con.execute("commit")
         gone = known_before - _known_ids(con)
         _forget_named(run, con, gone)
+        purge_models.take_back(run, con, models, provider)
+        load_new(con, run.settings.paths.landing)
         _drop_built(con)
         con.execute("checkpoint")
         _forget_ledger(run, provider)
         shutil.rmtree(run.settings.paths.landing / _folder(provider), ignore_errors=True)
         prune(run.settings, 1)
-        result.after = _counts(run, con, provider)
+        result.after = _counts(run, con, provider, models)
     left = result.after.get("rows in releases", 0)
     shown = f"the current release still shows {left:,} rows of it: " if left else ""
     result.next_step = f"{shown}soundscope run --rebuild --force publishes without it, then soundscope purge --provider {provider} removes the old one"
@@ -188,12 +193,14 @@ def _forget_ledger(run: Run, provider: str) -> None:
         connection.execute(sa.delete(t.landing_files).where(t.landing_files.c.landing_file.like(f"{_folder(provider)}/%")))
 
 
-def _counts(run: Run, con: duckdb.DuckDBPyConnection, provider: str) -> dict[str, int]:
+def _counts(run: Run, con: duckdb.DuckDBPyConnection, provider: str, models: list[str]) -> dict[str, int]:
     """How much there is of a provider: files, raw rows, notes in the ledger, rows of built tables and of releases."""
     folder = run.settings.paths.landing / _folder(provider)
     found = {"landing files": sum(1 for path in folder.rglob("*") if path.is_file()) if folder.exists() else 0}
     for table in _RAW:
         found[f"raw.{table}"] = _one(con, f"select count(*) from raw.{table} where provider = ?", provider)
+    found["models trained on it"] = sum((run.settings.paths.models / model_id).exists() for model_id in models)
+    found["rows said by those models"] = purge_models.said_by(con, models)
     with run.ledger.read() as connection:
         for noted in (t.units, t.fetch_attempts, t.landing_files, t.capabilities):
             query = sa.select(sa.func.count()).select_from(noted).where(noted.c.provider == provider)

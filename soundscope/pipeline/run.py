@@ -44,6 +44,8 @@ class Run:
     urls: Mapping[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     release_id: str | None = None
+    # Set when the run is told to end: what is being fetched stops at the next unit, in every thread.
+    ending: threading.Event = field(default_factory=threading.Event)
     _session: Session | None = None
 
     @property
@@ -51,6 +53,7 @@ class Run:
         """The open sources; made when first needed."""
         if self._session is None:
             self._session = open_session(self.settings, self.ledger, self.run_id, self.urls)
+            self._session.stop = self.ending
         return self._session
 
     @contextmanager
@@ -94,9 +97,10 @@ def open_run(
         ledger.close_dead_runs()
         if lock:
             reconcile(settings, ledger)
-        stack.enter_context(_terminable())
+        ending = threading.Event()
+        stack.enter_context(_terminable(ending))
         urls = stack.enter_context(sandbox_urls(settings)) if providers else {}
-        run = Run(settings, ledger, ledger.start_run(command, settings.profile), urls)
+        run = Run(settings, ledger, ledger.start_run(command, settings.profile), urls, ending=ending)
         log.info("run %s started: %s", run.run_id, command)
         for words in filter(None, healed):
             log.warning("%s", words)
@@ -152,20 +156,24 @@ def _running_sandbox(settings: Settings) -> Mapping[str, str] | None:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM raises `Stopped` in the main thread, so that a stopped run ends in order."""
+def _terminable(ending: threading.Event) -> Iterator[None]:
+    """SIGTERM raises `Stopped` in the main thread, so that a stopped run ends in order; so does Ctrl-C. Threads are told first."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(number: int, _frame: FrameType | None) -> None:
+        ending.set()
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         raise Stopped(f"stopped by signal {number}")
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def write_log(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from soundscope.ingest import tables as t
 from soundscope.ingest.fetch import FetchResult, fetch
-from soundscope.ingest.imports import licences
+from soundscope.ingest.imports import dumps, licences
 from soundscope.ingest.ledger import utcnow
 from soundscope.ingest.plan import Batch, plan
 from soundscope.ingest.session import probe
@@ -121,8 +121,10 @@ def provider_rows(settings: Settings) -> list[tuple[str, str, bool, int, str, in
         scale, ttl = entry.source.popularity_scale, entry.source.ttl
         days = ttl.days if ttl and not sandbox else None
         rows.append((name, licence, train_ok, order.get(name, 99), scale, days))
+    from_dumps = dumps(settings.paths.landing)
     for name, (licence, train_ok) in licences(settings.paths.landing).items():
-        rows.append((name, licence, train_ok, order.get("import", 99), "0..100", None))
+        place = order.get("acousticbrainz", 90) if name in from_dumps else order.get("import", 99)
+        rows.append((name, licence, train_ok, place, "0..100", None))
     return rows
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import ClassVar
 
-from soundscope.sources.base import Answer, Capability, Outcome, RowSpec, Unit
+from soundscope.sources.base import Answer, Capability, Entry, Outcome, RowSpec, Unit
 from soundscope.sources.http import Client
 from soundscope.sources.json_sql import elements, first_day, precision, text
 from soundscope.sources.shape import Shape
@@ -35,6 +35,7 @@ class Apple:
     licence: ClassVar[str] = "Apple feed terms"
     train_ok: ClassVar[bool] = False
     popularity_scale: ClassVar[str] = "0..100"
+    gives: ClassVar[Mapping[str, tuple[str, ...]]] = {"charts": ("songs",)}
     ttl: ClassVar[timedelta | None] = None
     fresh: ClassVar[Mapping[str, timedelta | None]] = {"songs": None}
     rows: ClassVar[Mapping[str, tuple[RowSpec, ...]]] = {
@@ -93,3 +94,6 @@ def _has_songs(body: bytes) -> bool:
     feed = document.get("feed") if isinstance(document, dict) else None
     songs = feed.get("results") if isinstance(feed, dict) else None
     return isinstance(songs, list) and bool(songs)
+
+
+SOURCE = Entry(Apple, LIVE_URL, rate=20, window_s=60.0)

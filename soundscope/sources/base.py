@@ -94,13 +94,15 @@ class Capability:
 
 
 class Source(Protocol):
-    """One provider."""
+    """One provider. What it `gives` decides what it is asked for; see `GIVES`."""
 
     name: ClassVar[str]
     licence: ClassVar[str]
     train_ok: ClassVar[bool]
     # 0..100, or rank where only the order means something: then it becomes a percentile.
     popularity_scale: ClassVar[str]
+    # What of a run it takes part in -> kinds of its units, in the order they are asked for; keys are those of `GIVES`.
+    gives: ClassVar[Mapping[str, tuple[str, ...]]]
     # How long its values may be kept; None for ever.
     ttl: ClassVar[timedelta | None]
     # kind -> how long an answer stays fresh; None means for ever.
@@ -127,6 +129,41 @@ class Source(Protocol):
             Unreachable: no usable answer after several attempts.
         """
         ...
+
+
+# What a provider may give. The last four are asked of several providers in a documented order: whoever comes first and has it wins.
+GIVES: Mapping[str, str] = {
+    "charts": "weeks or lists of the day",
+    "tracks": "metadata of tracks by their ids, or of those that a playlist or an artist leads to",
+    "identity": "the track that a chart's title and artist mean; units of kind `search`",
+    "features": "audio features by Spotify id or ISRC; units of kind `audio_features`",
+    "genres": "genre labels, as the source spells them",
+    "popularity": "popularity, on the provider's own scale",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How a source is made and what may be sent to it unless the user says otherwise.
+
+    Args:
+        source: its class.
+        url: where it is live.
+        rate: calls per `window_s` seconds: the provider's own limit where it is known or was observed, else what is polite.
+        daily_budget: calls in any 24 hours.
+        per_run: units of one run, so that a run ends in minutes where the provider is slow; the next one goes on.
+        is_strict: the limit is the provider's published one, and the sandbox keeps to it as well.
+        by_isrc: features may be asked by ISRC as well, where no Spotify id is known.
+    """
+
+    source: Any
+    url: str
+    rate: int | None = None
+    window_s: float = 30.0
+    daily_budget: int | None = None
+    per_run: int | None = None
+    is_strict: bool = False
+    by_isrc: bool = False
 
 
 class ProviderTrouble(Exception):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import ClassVar
 
-from soundscope.sources.base import Answer, Capability, Outcome, RowSpec, Unit
+from soundscope.sources.base import Answer, Capability, Entry, Outcome, RowSpec, Unit
 from soundscope.sources.http import Client
 from soundscope.sources.json_sql import elements, text
 from soundscope.sources.shape import Shape, column_name
@@ -57,6 +57,7 @@ class BillboardCsv:
     licence: ClassVar[str] = "MIT (repository); chart data belongs to its publisher"
     train_ok: ClassVar[bool] = False
     popularity_scale: ClassVar[str] = "0..100"
+    gives: ClassVar[Mapping[str, tuple[str, ...]]] = {"charts": ("hot_100", "top_200")}
     ttl: ClassVar[timedelta | None] = None
     fresh: ClassVar[Mapping[str, timedelta | None]] = {kind + end: None for kind in CHARTS for end in ("", "_all")}
     rows: ClassVar[Mapping[str, tuple[RowSpec, ...]]] = {
@@ -128,3 +129,6 @@ def dates_in(body: bytes) -> Iterator[str]:
     for row in csv_rows(body.decode("utf-8", "replace")):
         if week := row.get("chart_week"):
             yield week
+
+
+SOURCE = Entry(BillboardCsv, LIVE_URL, rate=60)

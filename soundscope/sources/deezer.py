@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from soundscope.sources.alike import may_be, plain, without_guests
-from soundscope.sources.base import Answer, Capability, Outcome, Reply, RowSpec, Unit
+from soundscope.sources.base import Answer, Capability, Entry, Outcome, Reply, RowSpec, Unit
 from soundscope.sources.http import Client
 from soundscope.sources.json_sql import elements, first_day, joined, precision, text
 from soundscope.sources.shape import Shape
@@ -71,6 +71,12 @@ class Deezer:
     licence: ClassVar[str] = "Deezer terms of use: personal, not commercial"
     train_ok: ClassVar[bool] = False
     popularity_scale: ClassVar[str] = "rank"
+    gives: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "charts": ("chart",),
+        "tracks": ("track",),
+        "identity": ("search",),
+        "popularity": ("isrc",),
+    }
     ttl: ClassVar[timedelta | None] = None
     fresh: ClassVar[Mapping[str, timedelta | None]] = {"search": None, "track": None, "isrc": timedelta(days=7), "chart": None}
     rows: ClassVar[Mapping[str, tuple[RowSpec, ...]]] = {
@@ -197,3 +203,6 @@ def _said(reply: Reply) -> str:
 
 def _quoted(words: str) -> str:
     return words.replace('"', " ").strip()
+
+
+SOURCE = Entry(Deezer, LIVE_URL, rate=50, window_s=5.0, per_run=3000, is_strict=True)

@@ -23,6 +23,8 @@ from soundscope.sources.base import Deferred, QuotaSpent, Reply, Unreachable
 
 MAX_WAIT_S = 60.0
 ATTEMPTS = 4
+# Whoever asks for more than a week is asked again after one.
+_LONGEST_S = 7 * 86_400.0
 # Kept of an answer's headers; never a cookie, never anything about authorisation.
 KEPT_HEADERS = ("content-type", "etag", "last-modified", "retry-after", "date", "x-synthetic")
 
@@ -145,7 +147,7 @@ class Client:
         )
 
     def _told_to_wait(self, reply: Reply, attempt: int) -> float:
-        wait = retry_after(reply.headers.get("retry-after"))
+        wait = retry_after(reply.headers.get("retry-after"), reply.headers.get("date"))
         if b"QUOTA_EXCEEDED" in reply.body:
             # Without a header a day is the longest that was ever seen.
             until = self.gate.hold(wait if wait is not None else 86_400.0, "quota")
@@ -159,18 +161,32 @@ class Client:
         return wait
 
 
-def retry_after(value: str | None) -> float | None:
-    """Seconds to wait as a Retry-After header says it, as a number or as a date; None if it says nothing usable."""
+def retry_after(value: str | None, date: str | None = None) -> float | None:
+    """Seconds to wait as a Retry-After header says it, as a number or as a date; None if it says nothing usable.
+
+    Args:
+        value: the header.
+        date: the answer's Date header: a date is meant by the provider's clock, which need not agree with ours.
+    """
     if not value:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
-        pass
+        until = _moment(value)
+        if until is None:
+            return None
+        seconds = (until - (_moment(date) or datetime.now(UTC))).total_seconds()
+    return max(0.0, min(_LONGEST_S, seconds))
+
+
+def _moment(header: str | None) -> datetime | None:
+    """The instant that a header names, or None. One without a zone is in UTC, as HTTP dates are."""
     try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+        found = parsedate_to_datetime(header or "")
     except (TypeError, ValueError):
         return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def is_whole(body: bytes, json_body: bool) -> bool:

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from soundscope.sources.alike import may_be, without_guests
-from soundscope.sources.base import Answer, Capability, Outcome, Refused, Reply, RowSpec, Unit
+from soundscope.sources.base import Answer, Capability, Entry, Outcome, Refused, Reply, RowSpec, Unit
 from soundscope.sources.http import Client
 from soundscope.sources.json_sql import first_day, precision, text
 from soundscope.sources.shape import Shape
@@ -84,6 +84,7 @@ class MusicBrainz:
     licence: ClassVar[str] = "core CC0; tags and genres CC BY-NC-SA 3.0"
     train_ok: ClassVar[bool] = True
     popularity_scale: ClassVar[str] = "0..100"
+    gives: ClassVar[Mapping[str, tuple[str, ...]]] = {"identity": ("search",), "genres": ("isrc",)}
     ttl: ClassVar[timedelta | None] = None
     fresh: ClassVar[Mapping[str, timedelta | None]] = {"search": None, "isrc": timedelta(days=180)}
     rows: ClassVar[Mapping[str, tuple[RowSpec, ...]]] = {
@@ -168,3 +169,6 @@ def _escaped(words: str) -> str:
 
 def _said(reply: Reply) -> str:
     return f"status {reply.status}: {reply.body[:200].decode('utf-8', 'replace')}"
+
+
+SOURCE = Entry(MusicBrainz, LIVE_URL, rate=1, window_s=1.0, per_run=600, is_strict=True)

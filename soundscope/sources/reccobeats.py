@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import ClassVar
 
-from soundscope.sources.base import Answer, Capability, Outcome, Reply, RowSpec, Unit
+from soundscope.sources.base import Answer, Capability, Entry, Outcome, Reply, RowSpec, Unit
 from soundscope.sources.http import Client
 from soundscope.sources.json_sql import elements, text
 from soundscope.sources.shape import Shape
@@ -33,6 +33,7 @@ class ReccoBeats:
     licence: ClassVar[str] = "unspecified"
     train_ok: ClassVar[bool] = False
     popularity_scale: ClassVar[str] = "0..100"
+    gives: ClassVar[Mapping[str, tuple[str, ...]]] = {"features": ("audio_features",)}
     ttl: ClassVar[timedelta | None] = None
     fresh: ClassVar[Mapping[str, timedelta | None]] = {"audio_features": None}
     rows: ClassVar[Mapping[str, tuple[RowSpec, ...]]] = {
@@ -95,3 +96,6 @@ def _answer(kind: str, keys: list[str], reply: Reply) -> Answer:
     missing = Outcome.ABSENT if is_clear else Outcome.ERROR
     message = None if is_clear else "rows of the answer name no track"
     return Answer(kind, keys, reply, {key: Outcome.OK if key in got else missing for key in keys}, message)
+
+
+SOURCE = Entry(ReccoBeats, LIVE_URL, rate=60, by_isrc=True)

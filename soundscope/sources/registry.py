@@ -1,53 +1,22 @@
-"""The sources there are. Adding one is one file beside this and one line in `SOURCES`.
+"""The sources there are. Adding one is one file beside this, which ends in `SOURCE = Entry(...)`, and its name in `settings.PROVIDERS`.
 
-`open_sources` makes those that this configuration allows, each with its own rationed client; `ROWS` says how landed answers of every
-source are read, whether it is enabled now or not.
+`make` makes one that this configuration allows, with its own rationed client; `ROWS` says how landed answers of every source are read,
+whether it is enabled now or not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
 
-from soundscope.settings import Settings, spotify_credentials
-from soundscope.sources import apple, billboard, billboard_csv, deezer, musicbrainz, reccobeats, spotify
-from soundscope.sources.base import RowSpec, Source
+from soundscope.settings import PROVIDERS, Settings, spotify_credentials
+from soundscope.sources import spotify
+from soundscope.sources.base import Entry, RowSpec, Source
 from soundscope.sources.http import Client
 from soundscope.sources.internal import INTERNAL_ROWS
 
-
-@dataclass(frozen=True)
-class Entry:
-    """One source: how it is made, and what may be sent unless the user says otherwise.
-
-    Args:
-        source: its class.
-        url: where it is live.
-        rate: calls per `window_s` seconds: the provider's own limit where it is known or was observed, else what is polite.
-        daily_budget: calls in any 24 hours.
-        per_run: units of one run, so that a run ends in minutes where the provider is slow; the next one goes on.
-        is_strict: the limit is the provider's published one, and the sandbox keeps to it as well.
-    """
-
-    source: Any
-    url: str
-    rate: int | None = None
-    window_s: float = 30.0
-    daily_budget: int | None = None
-    per_run: int | None = None
-    is_strict: bool = False
-
-
-SOURCES: dict[str, Entry] = {
-    "billboard_hot_100": Entry(billboard.BillboardHot100, billboard.LIVE_URL, rate=60),
-    "spotify": Entry(spotify.Spotify, spotify.LIVE_URL, rate=100, daily_budget=1000),
-    "reccobeats": Entry(reccobeats.ReccoBeats, reccobeats.LIVE_URL, rate=60),
-    "deezer": Entry(deezer.Deezer, deezer.LIVE_URL, rate=50, window_s=5.0, per_run=3000, is_strict=True),
-    "musicbrainz": Entry(musicbrainz.MusicBrainz, musicbrainz.LIVE_URL, rate=1, window_s=1.0, per_run=600, is_strict=True),
-    "apple": Entry(apple.Apple, apple.LIVE_URL, rate=20, window_s=60.0),
-    "billboard_csv": Entry(billboard_csv.BillboardCsv, billboard_csv.LIVE_URL, rate=60),
-}
+SOURCES: dict[str, Entry] = {name: import_module(f"soundscope.sources.{name}").SOURCE for name in PROVIDERS}
 ROWS: dict[str, Mapping[str, tuple[RowSpec, ...]]] = {
     **{name: entry.source.rows for name, entry in SOURCES.items()},
     "soundscope": INTERNAL_ROWS,

@@ -23,7 +23,7 @@ from spotipy.cache_handler import MemoryCacheHandler
 from spotipy.oauth2 import SpotifyClientCredentials, SpotifyOauthError
 
 from soundscope.sources.alike import may_be, without_guests
-from soundscope.sources.base import Answer, Capability, Outcome, Refused, Reply, RowSpec, Unit
+from soundscope.sources.base import Answer, Capability, Entry, Outcome, Refused, Reply, RowSpec, Unit
 from soundscope.sources.http import Client
 from soundscope.sources.shape import Shape
 from soundscope.sources.spotify_rows import ROWS, SHAPES
@@ -47,6 +47,13 @@ class Spotify:
     licence: ClassVar[str] = f"Spotify Developer Terms {TERMS}"
     train_ok: ClassVar[bool] = False
     popularity_scale: ClassVar[str] = "0..100"
+    gives: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "tracks": ("playlist", "artist_tracks", "tracks"),
+        "identity": ("search",),
+        "features": ("audio_features",),
+        "genres": ("artists",),
+        "popularity": ("tracks",),
+    }
     # The terms give no period; this is how long a value counts as fresh.
     ttl: ClassVar[timedelta | None] = timedelta(days=30)
     fresh: ClassVar[Mapping[str, timedelta | None]] = {
@@ -323,3 +330,6 @@ def _fits(title: str, artist: str, item: Any) -> bool:
 
 def _quoted(words: str) -> str:
     return words.replace('"', " ").strip()
+
+
+SOURCE = Entry(Spotify, LIVE_URL, rate=100, daily_budget=1000)

@@ -79,7 +79,7 @@ def test_csv_in_every_wrapping(door: Door, write: Write, name: str) -> None:
     assert door.ask("select popularity from raw.popularity") == [(70.0,)]
 
 
-@pytest.mark.parametrize("name", ["a.json", "a.ndjson", "a.jsonl.gz", "b.json.zst"])
+@pytest.mark.parametrize("name", ["a.json", "a.ndjson", "a.jsonl.gz", "b.json.zst", "b.ndjson.zst"])
 def test_json_as_a_list_or_in_lines(door: Door, write: Write, name: str) -> None:
     rows = [
         {"id": ID, "name": "One", "artists": "Ann; Bob", "tempo": 120.5, "year": 1999},

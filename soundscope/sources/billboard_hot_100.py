@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import ClassVar
 
-from soundscope.sources.base import Answer, Capability, Outcome, RowSpec, Unit, Unreachable
+from soundscope.sources.base import Answer, Capability, Entry, Outcome, RowSpec, Unit, Unreachable
 from soundscope.sources.http import Client
 from soundscope.sources.json_sql import elements, text
 from soundscope.sources.shape import Shape
@@ -42,6 +42,7 @@ class BillboardHot100:
     licence: ClassVar[str] = "none stated; chart data belongs to its publisher"
     train_ok: ClassVar[bool] = False
     popularity_scale: ClassVar[str] = "0..100"
+    gives: ClassVar[Mapping[str, tuple[str, ...]]] = {"charts": ("week",)}
     ttl: ClassVar[timedelta | None] = None
     fresh: ClassVar[Mapping[str, timedelta | None]] = {"valid_dates": timedelta(0), "week": None, "all": None}
     rows: ClassVar[Mapping[str, tuple[RowSpec, ...]]] = {
@@ -136,3 +137,6 @@ def _is_date(value: object) -> bool:
     except ValueError:
         return False
     return True
+
+
+SOURCE = Entry(BillboardHot100, LIVE_URL, rate=60)
