@@ -100,6 +100,11 @@ class ServerSettings(_Strict):
 
     port: int = Field(default=4200, ge=0, le=65_535)
     app_port: int = Field(default=8501, ge=0, le=65_535)
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="database of the Prefect server, as postgresql+asyncpg://...; a file in the private folder if left out. It may hold a "
+        "password, so it belongs into the environment: SOUNDSCOPE_SERVER__DATABASE_URL",
+    )
 
 
 class EngineSettings(_Strict):
