@@ -7,11 +7,13 @@ import logging.handlers
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import requests
 
@@ -20,12 +22,14 @@ from soundscope.ingest.ledger import Ledger, utcnow
 from soundscope.ingest.session import Session, open_session
 from soundscope.ingest.tables import check_results
 from soundscope.pipeline.healing import heal_ledger, heal_writer, note_damage
+from soundscope.pipeline.renewal import renew_writer
 from soundscope.settings import Settings
 from soundscope.sources.registry import SOURCES
 from soundscope.warehouse.connect import open_writer
 from soundscope.warehouse.lock import writer_lock
 
 log = logging.getLogger(__name__)
+LOG_BYTES = 5 << 20
 
 
 @dataclass
@@ -91,7 +95,7 @@ def open_run(
     with ExitStack() as stack:
         if lock:
             stack.enter_context(writer_lock(settings, wait_s=wait_s, command=f"soundscope {command}"))
-        healed = [heal_ledger(settings), heal_writer(settings)] if lock else []
+        healed = [heal_ledger(settings), heal_writer(settings), renew_writer(settings)] if lock else []
         ledger = Ledger.open(settings)
         stack.callback(ledger.close)
         ledger.close_dead_runs()
@@ -101,6 +105,7 @@ def open_run(
         stack.enter_context(_terminable(ending))
         urls = stack.enter_context(sandbox_urls(settings)) if providers else {}
         run = Run(settings, ledger, ledger.start_run(command, settings.profile), urls, ending=ending)
+        stack.enter_context(_named_in_log(run.run_id))
         log.info("run %s started: %s", run.run_id, command)
         for words in filter(None, healed):
             log.warning("%s", words)
@@ -176,17 +181,50 @@ def _terminable(ending: threading.Event) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+class _NamesRun(logging.Filter):
+    """Puts the id of the run under way into each line of the log; a dash outside of runs."""
+
+    run_id = "-"
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add the id; every line passes."""
+        record.run_id = _NamesRun.run_id
+        return True
+
+
+class _PrivateLog(logging.handlers.RotatingFileHandler):
+    """Every file of the rotation is readable by its owner alone."""
+
+    def _open(self) -> TextIOWrapper:
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        return cast("TextIOWrapper", os.fdopen(descriptor, self.mode, encoding=self.encoding))
+
+
+@contextmanager
+def _named_in_log(run_id: str) -> Iterator[None]:
+    before, _NamesRun.run_id = _NamesRun.run_id, run_id
+    try:
+        yield
+    finally:
+        _NamesRun.run_id = before
+
+
 def write_log(settings: Settings) -> None:
-    """Send the log of this process to the rotating file in `warehouse/logs`, once."""
+    """Send the log of this process to the rotating file in `warehouse/logs`, once; each line has its time in UTC and its run's id."""
     root = logging.getLogger("soundscope")
     name = f"soundscope-{settings.paths.logs}"
     if any(handler.get_name() == name for handler in root.handlers):
         return
     settings.paths.logs.mkdir(parents=True, exist_ok=True)
     file = settings.paths.logs / "soundscope.log"
-    handler = logging.handlers.RotatingFileHandler(file, maxBytes=5 << 20, backupCount=5, encoding="utf-8", delay=True)
+    handler = _PrivateLog(file, maxBytes=LOG_BYTES, backupCount=5, encoding="utf-8", delay=True)
     handler.set_name(name)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s"))
+    formatter = logging.Formatter(
+        "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s [%(run_id)s %(process)d] %(message)s", "%Y-%m-%dT%H:%M:%S"
+    )
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    handler.addFilter(_NamesRun())
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     # The terminal gets the commands' own lines; some libraries make the root logger print everything.
