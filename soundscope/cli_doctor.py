@@ -28,7 +28,7 @@ def doctor(
     States: ok; refused and off (a provider does not allow it, or is not asked: what is done instead is said); leftover (harmless, of something
     that ended without a word: the next run clears it); trouble (somebody has to do something); fixed (by --fix).
     """
-    from soundscope.errors import BadInput
+    from soundscope.errors import BadInput, DiskFull
     from soundscope.output import show_table
     from soundscope.pipeline.doctor import Finding, examine
     from soundscope.pipeline.repairs import repair
@@ -46,8 +46,11 @@ def doctor(
         words = "not asked, because what they allow is kept in the ledger, and that is in trouble"
         findings = [Finding("providers", "capabilities", "off", words, "see below"), *setup]
     else:
-        with open_run(settings, "doctor", providers=True, lock=False) as begun:
-            findings = examine(begun, fresh=fresh, setup=setup)
+        try:
+            with open_run(settings, "doctor", providers=True, lock=False) as begun:
+                findings = examine(begun, fresh=fresh, setup=setup)
+        except DiskFull as error:
+            findings = [Finding("providers", "capabilities", "off", error.message, error.next_step), *setup]
     show_table(["subject", "what", "state", "detail", "instead"], [tuple(vars(found).values()) for found in findings], json)
     if any(found.state == "trouble" for found in findings):
         raise typer.Exit(1)

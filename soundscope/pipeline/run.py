@@ -6,6 +6,7 @@ import logging
 import logging.handlers
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,11 +26,12 @@ from soundscope.pipeline.healing import heal_ledger, heal_writer, note_damage
 from soundscope.pipeline.renewal import renew_writer
 from soundscope.settings import Settings
 from soundscope.sources.registry import SOURCES
-from soundscope.warehouse.connect import open_writer
+from soundscope.warehouse.connect import open_writer, require_space
 from soundscope.warehouse.lock import writer_lock
 
 log = logging.getLogger(__name__)
 LOG_BYTES = 5 << 20
+_LEAST_ROOM = 1 << 18
 
 
 @dataclass
@@ -89,8 +91,11 @@ def open_run(
         wait_s: how long to wait for another run to end.
     Raises:
         Busy: another process is writing.
+        DiskFull: there is not even space for a line in the ledger.
     """
     settings.paths.create()
+    # Without this little, SQLite says "disk I/O error", which reads like damage.
+    require_space(settings.paths.private, _LEAST_ROOM, "noting that a run begins")
     write_log(settings)
     with ExitStack() as stack:
         if lock:
@@ -198,6 +203,11 @@ class _PrivateLog(logging.handlers.RotatingFileHandler):
     def _open(self) -> TextIOWrapper:
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         return cast("TextIOWrapper", os.fdopen(descriptor, self.mode, encoding=self.encoding))
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A disk that is full is said once, by the step that fails; a traceback for each lost line would bury it."""
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
 
 
 @contextmanager

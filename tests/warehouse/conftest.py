@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 from small_warehouse import fill_writer, publish_small
 
-from soundscope.settings import Settings
+from soundscope.settings import Settings, load_settings
 from soundscope.warehouse.releases import Release
 
 
@@ -43,3 +45,20 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., BaseProcess
     for process in started:
         process.kill()
         process.join(10)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """A home on a disk of 120 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = shutil.which("mount")
+    command = [mount or "mount", "-t", "tmpfs", "-o", "size=120m", "tmpfs", str(disk)]
+    if mount is None or os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a small disk can only be mounted by root")
+    monkeypatch.setenv("SOUNDSCOPE_HOME", str(disk))
+    settings = load_settings()
+    settings.paths.create()
+    yield settings
+    # Lazily: the log of this process is still open on it.
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)

@@ -42,22 +42,6 @@ def test_size_limit_leaves_the_old_release(settings: Settings, published: Releas
     assert consistent_counter(settings.paths.published) == 2
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """A home on a disk of 120 MB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = shutil.which("mount")
-    command = [mount or "mount", "-t", "tmpfs", "-o", "size=120m", "tmpfs", str(disk)]
-    if mount is None or os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        pytest.skip("a small disk can only be mounted by root")
-    monkeypatch.setenv("SOUNDSCOPE_HOME", str(disk))
-    settings = load_settings()
-    settings.paths.create()
-    yield settings
-    subprocess.run(["umount", str(disk)], check=True)
-
-
 def test_too_little_space_is_said_before_anything_is_written(home: Path, small_disk: Settings) -> None:
     fill_writer(small_disk, 1)
     release = publish_small(small_disk)
