@@ -16,7 +16,9 @@ from soundscope.match.columns import text_column
 from soundscope.match.credits import Credit, alias_spellings, parse_credit
 from soundscope.match.evidence import Evidence, Name, compare, credit_kinds, nested_names, parse_name
 from soundscope.match.normalise import fold, words_of
-from soundscope.match.prefilter import any_name, beginning, fold_column, main_text
+from soundscope.match.plain import plain_artist_keys
+from soundscope.match.prefilter import any_name, beginning, fold_column, is_worth_parsing, main_text, starts
+from soundscope.match.spelling import is_latin, same_spelling
 from soundscope.match.titles import parse_title
 from soundscope.match.versions import kinds_in_album
 
@@ -24,7 +26,7 @@ FUZZY_TITLE = 80.0
 FUZZY_ARTIST = 80.0
 FUZZY_BEST = 6
 FEW_NAMES = 1500
-_FOLDED_BY_RULES = r"[øłđðþıæœßħŋə¥×°]|[\p{Cyrillic}\p{Greek}]"
+_FOLDED_BY_RULES = r"[øłđðþıæœßħŋə¥×°]|[\p{Cyrillic}\p{Greek}\p{Arabic}\p{Devanagari}]"
 
 
 @dataclass
@@ -86,21 +88,32 @@ class _Search:
             for who in name.names:
                 for form in name.title.forms:
                     self.by_name[who][form].append(key)
+        self.starts: dict[str, set[str]] = defaultdict(set)
+        for name in names:
+            begin = starts(name.title)
+            for who in name.names:
+                self.starts[who] |= begin
         self.rows_of: dict[str, list[int]] = defaultdict(list)
-        self.words: dict[int, str] = {}
+        self.titles: dict[int, str] = {}
 
     def exact(self) -> None:
         for row, title_text, who in self._rows_by_known_artists():
-            title = parse_title(title_text)
             found: set[int] = set()
             credit = parse_credit(who)
+            known = [one for one in credit.names if one in self.by_name]
+            if not any(is_worth_parsing(title_text, self.starts[one]) for one in known):
+                self.titles[row] = title_text
+                for one in known:
+                    self.rows_of[one].append(row)
+                continue
+            title = parse_title(title_text)
             everyone = credit.names | (parse_credit(title.featured).names if title.featured else frozenset())
             for one in everyone:
                 forms = self.by_name.get(one)
                 if forms is None:
                     continue
                 self.rows_of[one].append(row)
-                self.words[row] = title.words
+                self.titles[row] = title_text
                 for form in title.forms:
                     found.update(forms.get(form, ()))
             if found:
@@ -119,9 +132,11 @@ class _Search:
         """Rows whose credit names somebody charted; a title's own `feat.` is read only for those and in the pass over titles."""
         credits = self.catalogue.credits
         mask = np.zeros(len(credits), dtype=bool)
-        for position in self._plausible_credits():
-            who = credits[position].as_py()
-            mask[position] = any(one in self.by_name for one in parse_credit(who).names)
+        positions = self._plausible_credits()
+        plain, keys = plain_artist_keys(credits.take(pa.array(positions)))
+        mask[positions[plain]] = [key in self.by_name for key in keys]
+        for position in positions[~plain].tolist():
+            mask[position] = any(one in self.by_name for one in parse_credit(credits[position].as_py()).names)
         rows = np.flatnonzero(mask[self.catalogue.credit_of])
         yield from self._read(rows)
 
@@ -133,11 +148,10 @@ class _Search:
             credits = self.catalogue.credit.take(index).to_pylist()
             yield from zip(part.tolist(), titles, credits, strict=True)
 
-    def _plausible_credits(self) -> Iterator[int]:
+    def _plausible_credits(self) -> np.ndarray:
         """Positions of credits worth parsing: all, or for few keys those that hold a word of a charted name."""
         if len(self.by_name) > FEW_NAMES:
-            yield from range(len(self.catalogue.credits))
-            return
+            return np.arange(len(self.catalogue.credits))
         folded = pc.replace_substring_regex(fold_column(self.catalogue.credits), "['’`´]", "")
         undotted = pc.replace_substring(folded, ".", "")
         pattern = any_name(self._single_names())
@@ -146,7 +160,7 @@ class _Search:
         odd = pc.match_substring_regex(folded, r"^.{0,3}$|[$!@*]").to_numpy(zero_copy_only=False).copy()
         foreign = np.flatnonzero(pc.invert(pc.string_is_ascii(folded)).to_numpy(zero_copy_only=False))
         odd[foreign] |= pc.match_substring_regex(folded.take(pa.array(foreign)), _FOLDED_BY_RULES).to_numpy(zero_copy_only=False)
-        yield from np.flatnonzero(hits.to_numpy(zero_copy_only=False) | odd).tolist()
+        return np.flatnonzero(hits.to_numpy(zero_copy_only=False) | odd)
 
     def _single_names(self) -> set[str]:
         """Words of every single name, in all spellings."""
@@ -172,7 +186,7 @@ class _Search:
                 if who not in choices:
                     grouped: dict[str, list[int]] = defaultdict(list)
                     for row in self.rows_of[who]:
-                        grouped[self.words[row]].append(row)
+                        grouped[parse_title(self.titles[row]).words].append(row)
                     choices[who] = grouped
                 for words, _, _ in process.extract(
                     name.title.words, choices[who].keys(), scorer=fuzz.ratio, score_cutoff=FUZZY_TITLE, limit=FUZZY_BEST
@@ -208,17 +222,21 @@ class _Search:
         """Positions of tracks whose title reduces to that of a key, by the cheap reduction that whole columns can afford."""
         wanted = main_text(fold_column(pa.array([self.names[key].title_text for key in sorted(keys)], pa.string())))
         wanted = pc.unique(wanted.filter(pc.not_equal(wanted, "")))
-        titles = fold_column(self.catalogue.title)
+        titles = self.catalogue.title
         rows = np.arange(len(titles))
         if len(wanted) <= FEW_NAMES:
-            begins = pc.match_substring_regex(titles, beginning([text[:4] for text in wanted.to_pylist()]))
+            begins = pc.match_substring_regex(titles, beginning([text[:4] for text in wanted.to_pylist()]), ignore_case=True)
+            # Only few titles need Unicode, so whether these begin so is not asked before they are folded.
+            begins = pc.or_(begins, pc.invert(pc.string_is_ascii(titles)))
             rows = np.flatnonzero(begins.to_numpy(zero_copy_only=False))
             titles = titles.take(pa.array(rows))
-        return rows[pc.is_in(main_text(titles), wanted).to_numpy(zero_copy_only=False)]
+        return rows[pc.is_in(main_text(fold_column(titles)), wanted).to_numpy(zero_copy_only=False)]
 
 
 def _close_names(a: Credit, b: Credit) -> bool:
-    return nested_names(a, b) or max(fuzz.ratio(a.words, b.words), fuzz.token_sort_ratio(a.words, b.words)) >= FUZZY_ARTIST
+    if nested_names(a, b) or not (is_latin(a.words) and is_latin(b.words)):
+        return nested_names(a, b) or same_spelling(a.words, b.words)
+    return max(fuzz.ratio(a.words, b.words), fuzz.token_sort_ratio(a.words, b.words)) >= FUZZY_ARTIST
 
 
 def _credit(tracks: pd.DataFrame) -> pa.Array:

@@ -87,7 +87,7 @@ def preference(evidence: list[Evidence]) -> np.ndarray:
         if e.title == TitleRelation.CLOSE:
             value -= 6.0 * e.replaced_share
             value -= 0.05 * (100.0 - e.title_ratio) + 3.0 * e.foreign_share
-        value -= 1.0 * e.other_part
+        value -= 1.0 * e.other_part + 0.3 * e.first_part
         if e.artist == ArtistRelation.CLOSE:
             value -= 0.12 * (100.0 - e.artist_ratio)
         values[i] = value - sum(KIND_PENALTY[kind] for kind in e.kinds)
@@ -118,8 +118,9 @@ def features(
     shortfall = np.array([100.0 - e.artist_ratio for e in evidence])
     other_part = np.array([e.other_part for e in evidence], dtype=bool)
     singles = year < LAST_YEAR_OF_PARTS
-    # A version that says so explains other guests and lengths: they are no second sign against it.
-    told = np.array([e.is_other_version for e in evidence], dtype=bool)
+    # A version that says so explains other guests and lengths: they are no second sign against it. The plain recording in place of a
+    # version that the chart asks for explains nothing.
+    told = ~np.isin(version, (VersionRelation.SAME, VersionRelation.PLAIN))
     columns = {
         "subtitle on one side": title == TitleRelation.SUBTITLE,
         "one of two titles": title == TitleRelation.FIRST_SIDE,
@@ -150,6 +151,16 @@ def features(
         "decades before 2000": np.where(told, 0.0, np.clip(np.nan_to_num(2000.0 - year), 0.0, 50.0) / 10.0),
     }
     return pd.DataFrame({name: np.asarray(columns[name], dtype=float) for name in FEATURES})
+
+
+def other_versions(evidence: list[Evidence], year: np.ndarray) -> np.ndarray:
+    """Which pairs are links to another version than the chart asked for, shape (n,); `year` as in `features`.
+
+    Of old, part 1 and the whole were one song on one single. Later, `Part 1` is one of several recordings, and which of them a chart
+    means that names none is not known.
+    """
+    later_part = np.array([e.first_part for e in evidence], dtype=bool) & (year >= LAST_YEAR_OF_PARTS)
+    return np.array([e.is_other_version for e in evidence], dtype=bool) | later_part
 
 
 def confidence(table: pd.DataFrame) -> np.ndarray:

@@ -79,7 +79,7 @@ VERSION_WORDS = {
 
 # How far a version is from the plain recording, for choosing among candidates (logits).
 KIND_PENALTY = {
-    "guest remix": 0.4, "extended": 0.8, "radio remix": 0.8, "other guests": 0.8, "dated": 1.2, "orchestral": 1.6, "part of a work": 1.5, "re-recorded": 1.6, "language": 1.6, "acoustic": 1.8, "live": 1.8,
+    "guest remix": 0.4, "extended": 0.8, "radio remix": 0.8, "other guests": 0.8, "dated": 1.2, "named version": 1.4, "orchestral": 1.6, "part of a work": 1.5, "re-recorded": 1.6, "language": 1.6, "acoustic": 1.8, "live": 1.8,
     "demo": 2.0, "remix": 2.0, "instrumental": 3.0, "a cappella": 3.0, "speed": 5.0, "cover": 6.0, "karaoke": 6.0,
 }  # fmt: skip
 _GUEST_REMIX = frozenset({"remix", "officialremix", "remixversion", "remixremix"})
@@ -87,6 +87,8 @@ _IMITATORS = re.compile(r"karaoke|tribute|made famous|cover (band|version)|sunfl
 _ORCHESTRA = re.compile(
     r"\b(philharmonic|symphony|symphonic|pops|concert) orchestra|\borchest\w+ (philharmoni|symphoni)|philharmoniker"
 )
+# A cast that names its year or place sang the show again: `1994 UK Cast`; the first one calls itself original.
+_LATER_CAST = re.compile(r"(?<!original )\b(19|20)\d\d\b[^;]*\bcast\b|\b(revival|studio|touring) cast\b")
 _GENERATIONS = frozenset({"jr", "sr", "junior", "senior", "2", "3", "2nd", "3rd"})
 SAME_GUEST = 60.0
 # Words from which on a subtitle is a phrase of the song, whose numbers count nothing.
@@ -111,7 +113,8 @@ class Evidence(NamedTuple):
 
     `title_ratio` and `artist_ratio` are closeness in 0..100, `foreign_share` the share (0..1) of words of close titles without a counterpart, `kinds` the
     version kinds in which the two differ, `other_numbers` whether the numbers in the titles differ, `other_part` whether one names a part (`part 2`)
-    and the other none, `other_work` whether they name different films, `replaced_share` is `foreign_share` where a word stands for quite another one.
+    and the other none, `other_work` whether they name different films, `replaced_share` is `foreign_share` where a word stands for quite another one,
+    `other_side` whether the track is the second of the two songs that the key names, `first_part` whether one names part 1 and the other no part.
     """
 
     title: TitleRelation
@@ -125,11 +128,13 @@ class Evidence(NamedTuple):
     other_part: bool = False
     other_work: bool = False
     replaced_share: float = 0.0
+    other_side: bool = False
+    first_part: bool = False
 
     @property
     def is_other_version(self) -> bool:
-        """Another version than the chart asked for."""
-        return self.version != VersionRelation.SAME
+        """Another version than the chart asked for, or the other song of its single."""
+        return self.version != VersionRelation.SAME or self.other_side
 
     def in_words(self) -> dict[str, str]:
         """What is said about title, artist, version and numbers."""
@@ -145,7 +150,9 @@ class Evidence(NamedTuple):
     def _numbers(self) -> str:
         if self.other_work:
             return "same, but another film"
-        return "differ" if self.other_numbers else "a part on one side" if self.other_part else "same"
+        if self.other_numbers:
+            return "differ"
+        return "a part on one side" if self.other_part else "part 1 on one side" if self.first_part else "same"
 
     @property
     def is_good(self) -> bool:
@@ -186,6 +193,8 @@ def compare(key: Name, track: Name, album_kinds: frozenset[str] = frozenset()) -
         version = VersionRelation.SAME
     else:
         version = _compare_versions(key.title, track.title, kinds)
+    if artist == ArtistRelation.NOT_FIRST and version == VersionRelation.PLAIN and " with " in key.credit_text.lower():
+        artist = ArtistRelation.LEAD_MISSING  # a version of another act's song, together with that act
     other_part = _one_names_a_part(key.title, track.title) and not sides
     other_numbers = key.title.numbers != track.title.numbers and not sides and not other_part
     other_numbers |= "dated" in (key.title.kinds & track.title.kinds) and key.title.notes[:4] != track.title.notes[:4]
@@ -205,6 +214,8 @@ def compare(key: Name, track: Name, album_kinds: frozenset[str] = frozenset()) -
         other_part,
         other_work,
         replaced,
+        other_side=title == TitleRelation.SECOND_SIDE and _is_second_side(key.title, track.title),
+        first_part=key.title.first_part != track.title.first_part and not (key.title.parts or track.title.parts) and not sides,
     )
 
 
@@ -239,6 +250,11 @@ def _compare_titles(key: Title, track: Title) -> tuple[TitleRelation, float]:
         if {side.core, side.full} & set(whole.subtitles):
             return TitleRelation.SECOND_SIDE, ratio
     return TitleRelation.CLOSE, ratio
+
+
+def _is_second_side(key: Title, track: Title) -> bool:
+    """Whether the key names two songs (`A/B`) and the track is B; titles in two scripts name one."""
+    return key.two_songs and bool({track.core, track.full, track.dated} & set(key.sides[1:]))
 
 
 def _nested(a: str, b: str) -> bool:
@@ -321,6 +337,8 @@ def credit_kinds(key: Name, credit: str) -> frozenset[str]:
     kinds = set()
     if _IMITATORS.search(folded) and not imitates(key.credit_text):
         kinds.add("karaoke")
+    if _LATER_CAST.search(folded) and not _LATER_CAST.search(fold(key.credit_text)):
+        kinds.add("re-recorded")
     if _ORCHESTRA.search(folded) and "orch" not in fold(key.credit_text) and "philharmoni" not in fold(key.credit_text):
         kinds.add("orchestral")
     return frozenset(kinds)

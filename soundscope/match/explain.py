@@ -142,8 +142,9 @@ def _words(links: pd.DataFrame, candidates: pd.DataFrame) -> str:
     for link in links.itertuples():
         run = f" (run {link.run_no})" if len(links) > 1 else ""
         target = f" -> {link.track_id}" if isinstance(link.track_id, str) else ""
+        other = ", another version than the chart means" if link.is_other_version else ""
         lines.append(
-            f"{link.title} by {link.artist}{run}: {link.status}{target}, confidence {link.score:.2f}, by {link.method} ({link.reason})."
+            f"{link.title} by {link.artist}{run}: {link.status}{target}{other}, confidence {link.score:.2f}, by {link.method} ({link.reason})."
         )
     if candidates.empty:
         lines.append("No track shares a title and an artist with it, nor comes close in spelling.")

@@ -20,7 +20,8 @@ def rank(pairs: Pairs, names: list[Name], tracks: pd.DataFrame, dates: pd.DataFr
     """Candidates of each key, best first, with confidence.
 
     Returns:
-        Columns key, track (positions), track_id, preference, score, recording (a number that tells recordings of one key apart), evidence.
+        Columns key, track (positions), track_id, preference, score, recording (a number that tells recordings of one key apart), evidence,
+        is_other_version.
     """
     rows = np.array(pairs.track)
     table = pd.DataFrame({"key": pairs.key, "track": rows, "evidence": pairs.evidence})
@@ -62,6 +63,7 @@ def rank(pairs: Pairs, names: list[Name], tracks: pd.DataFrame, dates: pd.DataFr
         year=year,
     )
     table["score"] = model.confidence(x)
+    table["is_other_version"] = model.other_versions(table["evidence"].tolist(), year)
     return pd.concat([table, x], axis=1)
 
 

@@ -13,7 +13,7 @@ from soundscope.match.decisions import apply_decisions
 from soundscope.match.evidence import ArtistRelation, Evidence, TitleRelation, parse_name
 from soundscope.match.ranking import rank
 
-RULES_VERSION = "2"
+RULES_VERSION = "3"
 KEY = ["title", "artist", "run_no"]
 COLUMNS = [
     *KEY, "track_id", "status", "is_other_version", "method", "score", "runner_up_track_id", "runner_up_score", "decided_by", "reason",
@@ -123,7 +123,9 @@ def _dates(wanted: pd.DataFrame, of_key: np.ndarray, n: int) -> pd.DataFrame:
 def _choose(result: pd.DataFrame, open_keys: np.ndarray, of_key: np.ndarray, ranked: pd.DataFrame, run_no: np.ndarray) -> None:
     """Best recording for run 1, the next recording for run 2, and so on."""
     bounds = np.searchsorted(ranked["key"].to_numpy(), np.arange(of_key.max() + 2))
-    recording, score, ids, evidence = (ranked[c].to_numpy() for c in ("recording", "score", "track_id", "evidence"))
+    recording, score, ids, evidence, other = (
+        ranked[c].to_numpy() for c in ("recording", "score", "track_id", "evidence", "is_other_version")
+    )
     taken: dict[int, tuple[set[int], set[str]]] = {}
     columns: dict[str, list] = {c: [] for c in COLUMNS if c not in KEY}
     at = []
@@ -145,18 +147,25 @@ def _choose(result: pd.DataFrame, open_keys: np.ndarray, of_key: np.ndarray, ran
             score[best],
             ids[best],
             (ids[runner], score[runner]) if runner is not None else (None, np.nan),
+            is_other_version=bool(other[best]),
         )
     for column, values in columns.items():
         result.loc[at, column] = pd.Series(values, index=at, dtype=result[column].dtype)
 
 
 def _write(
-    columns: dict[str, list], evidence: Evidence, score: float, track_id: str, runner_up: tuple[str | None, float]
+    columns: dict[str, list],
+    evidence: Evidence,
+    score: float,
+    track_id: str,
+    runner_up: tuple[str | None, float],
+    *,
+    is_other_version: bool,
 ) -> None:
     status = "matched" if score >= model.MATCHED_AT else "review" if score >= model.REVIEW_AT else "unmatched"
     columns["track_id"].append(track_id if status != "unmatched" else None)
     columns["status"].append(status)
-    columns["is_other_version"].append(evidence.is_other_version and status != "unmatched")
+    columns["is_other_version"].append(is_other_version and status != "unmatched")
     columns["method"].append(method_of(evidence))
     columns["score"].append(round(float(score), 4))
     columns["runner_up_track_id"].append(runner_up[0])

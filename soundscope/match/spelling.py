@@ -7,6 +7,9 @@ from rapidfuzz.distance import Levenshtein
 
 # Words less alike than this (of 100) are two words; above, they may be spellings or misprints of one (`Streiht`, `Straight`).
 REPLACED = 50.0
+# From this length on, a letter of a word in a script other than the Latin one may differ: there a letter is a syllable or a consonant, and
+# mostly makes another word (`사랑해`, `사랑해요`; `ビル`, `ビール`). Cyrillic and Greek arrive here in Latin letters.
+LONG_ELSEWHERE = 8
 # Spellings of speech that one title may use and another not, and the clean words that charts print for others.
 _SPOKEN = frozenset(
     frozenset(pair)
@@ -21,9 +24,20 @@ def same_spelling(a: str, b: str) -> bool:
     """Whether two names of as many words differ in a letter or two of a word only (`Freddie Cannon`, `Freddy Cannon`)."""
     one, other = a.split(), b.split()
     return len(one) == len(other) and all(
-        x == y or (min(len(x), len(y)) > 3 and Levenshtein.distance(x, y) <= (2 if min(len(x), len(y)) > 5 else 1))
-        for x, y in zip(one, other, strict=True)
+        x == y or Levenshtein.distance(x, y) <= _letters_of_a_name(x, y) for x, y in zip(one, other, strict=True)
     )
+
+
+def is_latin(text: str) -> bool:
+    """Whether normalised text is in Latin letters alone, where closeness says something about short words."""
+    return text.isascii()
+
+
+def _letters_of_a_name(a: str, b: str) -> int:
+    shorter = min(len(a), len(b))
+    if not (is_latin(a) and is_latin(b)):
+        return int(shorter >= LONG_ELSEWHERE)
+    return 0 if shorter <= 3 else 1 if shorter <= 5 else 2
 
 
 def word_difference(a: str, b: str) -> tuple[float, float]:
@@ -58,4 +72,6 @@ def _same_word(a: str, b: str) -> bool:
         return True
     shorter = min(len(a), len(b))
     allowed = 0 if shorter < 3 else 1 if shorter < 8 else 2
+    if not (is_latin(a) and is_latin(b)):
+        allowed = int(shorter >= LONG_ELSEWHERE)
     return bool(allowed) and Levenshtein.distance(a, b, score_cutoff=allowed) <= allowed

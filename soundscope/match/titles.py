@@ -14,7 +14,7 @@ _BRACKET = re.compile(r"[(\[{（【［〔]([^()\[\]{}（）【】［］〔〕]*)
 _OPEN, _CLOSE = "\x01", "\x02"
 _MARKS = re.compile(f"[{_OPEN}{_CLOSE}]")
 _MARKED = re.compile(f"{_OPEN}[^{_CLOSE}]*{_CLOSE}")
-_FEATURED = re.compile(r"[\s,(]+(?:feat|ft|featuring|duet with)\b[.:]?\s+(.+)$")
+_FEATURED = re.compile(r"[\s,(]+(?:feat|ft|featuring|duet with)(?:[.:]\s*|\s+)(.+)$")
 _DASH = re.compile(r"\s+[-–—−~〜]+\s+|\s*[-–—]+(?=[^-]*\b(?:remaster|remix|live at|radio edit)\w*$)")
 _TRAILING = re.compile(
     r"(?<=\w)[\s,]+(remix|radio edit|(?:acoustic|live|karaoke|instrumental|album|single|radio) version|remaster(?:ed)?)$"
@@ -56,6 +56,8 @@ class Title:
         numbers: numbers in the text; `part 1` at the end is dropped everywhere, because part 1 is what is meant without a number.
         featured: names of featured artists as written, joined by `;`.
         parts: numbers of the parts named at the end (`part 2`), if other than part 1.
+        first_part: `part 1` alone stands at the end.
+        two_songs: `sides` are two songs of one single, not one title in two scripts.
         dated: key with the year of a later version (`Song '89`), if the title has one; else empty.
         work: key of the film or musical that a note names (`from "Jaws"`).
     """
@@ -74,6 +76,8 @@ class Title:
     parts: frozenset[str]
     work: str
     dated: str
+    first_part: bool
+    two_songs: bool
 
     @property
     def forms(self) -> tuple[str, ...]:
@@ -222,6 +226,8 @@ def _assemble(main: str, text: str, extra: list[str], notes: _Notes) -> Title:
         parts=frozenset(_DIGITS.findall(parts_named.group(1))) - {"1"} if parts_named else frozenset(),
         work=notes.work,
         dated=notes.dated,
+        first_part=whole.endswith(" part 1"),
+        two_songs=bool(sides),
     )
 
 

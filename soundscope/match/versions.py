@@ -15,12 +15,12 @@ _KINDS: tuple[tuple[str, str], ...] = (
         r"karaoke|in the style of|backing (track|version)|performance track|sing[- ]?along|lullaby|8[- ]?bit|chiptune|music box|ringtone|"
         r"カラオケ|オルゴール|노래방",
     ),
-    ("cover", r"made famous|made popular|originally (performed|recorded|by)|tribute|as performed by|\bcovers?\b|glee cast|workout (mix|remix)"),
+    ("cover", r"made famous|made popular|originally (performed|recorded|by)|tribute|as performed by|\bcovers?\b|glee cast|(?<!original )\bcast version|workout (mix|remix)"),
     ("speed", r"\bsped[- ]?up|speed(ed)?[- ]?up|slowed|reverb|nightcore|daycore|chopped|8d audio|hardstyle|lo-?fi|bootleg|mash-?up|jersey club|phonk"),
     (
         "live",
         r"^live$|^live[ ,/:@-]+(at|in|from|on|version|session|sessions|recording|performance|acoustic|medley|edit|album|with|[0-9a-z' ]*[0-9]{4})\b|(?<!\bto )(?<!\bwe )(?<!\bi )(?<!\byou )(?<!\blong )(?<!\blet )\blive$"
-        r"|\brecorded (live|at)|\blive (at|from|version|recording|performance|session|im|aus|in der|i)\b|unplugged|in concert|concert version|"
+        r"|\brecorded (live|at)|\blive (at|from|version|recording|performance|session|im|aus|in der|i)\b|unplugged|in concert|concert (version|experience)|"
         r"ao vivo|en vivo|en directo|en concierto|dal vivo|en public|canli|na zywo|tour final|bbc session|peel session|spotify (session|studios)"
         r"|^session$|sessions?$|ライブ|라이브|концерт|живьем|武道館",
     ),
@@ -30,7 +30,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
     ("instrumental", r"instrumental|off vocal|without vocals|インスト|inst\.?$"),
     ("a cappella", r"a ?cap+el+a|vocals only"),
     ("demo", r"\bdemo\b|\bdemos\b|outtake|\btake [0-9]|rough mix|early version|alternate|alternative (version|take|mix)|first version|rehearsal|home recording"),
-    ("re-recorded", r"re-?record|taylor.?s version|new (version|recording)|(?!(us|this)\b)\b[a-z']+s version$|\bversion ?20[0-9]{2}\b|\b20[0-9]{2} version|neuaufnahme"),
+    ("re-recorded", r"re-?record|taylor.?s version|new (version|recording)|(?!(us|this)\b)\b[a-z']+s version$|\bversion ?20[0-9]{2}\b|\b20[0-9]{2} (?!re-?mast)([a-z]+ )?version|^ver(sion|\.)? ?'?[0-9]{2}$|neuaufnahme|\brecreated\b|\bre-?do\b|\breplayed\b"),
     (
         "language",
         r"\b(english|spanish|french|german|italian|portuguese|japanese|korean|chinese|mandarin|russian|arabic|turkish|dutch|swedish|spanglish|hindi|"
@@ -45,9 +45,17 @@ _NEUTRAL = re.compile(
     r"remaster|remasteriz|^(the )?(us|uk|45|7) version$|^aka\b|digital(ly)? master|\bmono\b|\bstereo\b|\b(radio|single|album|original|video|main|full|short|promo|us|uk|hit|7 ?(\"|''|”|inch)) "
     r"?(edit|mix|version|ver\.?|cut|recording|album|soundtrack|cast|score|motion)|^(edit|edited|original|original mix|radio|single|version|explicit|clean|main|studio)\b"
     r"|explicit version|clean version|bonus|deluxe|anniversary|expanded|reissue|re-?release|^from |^(love )?theme (from|of|to)|^music from|soundtrack|"
-    r"^(19|20)[0-9]{2}($|[ /])|^ver\.? ?[0-9]{2}$|^digital|\bost\b|from the (film|movie|motion|album|vault|musical|original|netflix|tv|"
+    r"^(19|20)[0-9]{2}($|[ /])|^digital|\bost\b|from the (film|movie|motion|album|vault|musical|original|netflix|tv|"
     r"television|broadway|series|show)|motion picture|\bpt\.? ?version|as heard|the voice performance|american idol|featured in|theme( song)?$|version originale|radio mix|studio version|"
-    r"versao original|オリジナル|주제가|^(the )?official .*(song|anthem|theme|version)"
+    r"versao original|オリジナル|주제가|主題歌|主题歌|主題曲|主题曲|挿入歌|插曲|片尾曲|片头曲|片頭曲|テーマ(ソング)?$|саундтрек|^(the )?official .*(song|anthem|theme|version)|\b(dirty|uncensored|censored|amended|street|full[- ]length|longer|long|shorter|short|ep|lp|cd|dj|mp3|"
+    r"vocal|78 ?rpm|45 ?rpm|streaming|video|tv|international|world|new york|complete|regular|normal|standard|final|true|digital|"
+    r"non-?stop|re-?eq'?d|collection|anthology( [0-9])?|crossfade|edit) (edit|version|ver\.?|cut)$|^(uncut|dirty|encore)$"
+)
+# Whatever else calls itself a version or an edit is one: `Country Version`, `Film Version`, `Someone Edit`.
+_NAMED = re.compile(r"(?<!\ban )(?<!\bmy )(?<!\bthe )\b(version|vers?\.|edit|mixcut|mastercut)$")
+# Styles in which Latin hits are recorded again; as a note they name the recording.
+_STYLE = re.compile(
+    r"^(en )?(bachata|salsa|merengue|banda|norten[oa]|cumbia|ranchera|duranguense|reggaeton|balada|spanish|spanglish|ingles)$"
 )
 _CREDIT = re.compile(
     r"^(feat|ft|featuring|with|w/|f/|duet with|duet|prod|produced by|avec|con|mit|und|starring|introducing)\b[.:]? ?"
@@ -88,6 +96,8 @@ def read_note(note: str) -> tuple[str, frozenset[str], str]:
         return "version", frozenset(kinds), note
     if _NEUTRAL.search(note):
         return "version", frozenset(), note
+    if (" " in note and _NAMED.search(note)) or _STYLE.match(note):
+        return "version", frozenset({"named version"}), note
     return "text", frozenset(), note
 
 

@@ -26,7 +26,14 @@ LINKED = [
     (("Song Of Love", "Act"), ("Song Of Love - US Version", "Act")),
     (("Out/Off (Medley)", "Act"), ("Out / Off", "Act")),
     (("What Goes On", "All Star Tribute"), ("What Goes On", "All Star Tribute")),
+    (("Little Song", "Act"), ("Little Song - Dirty Version", "Act")),
+    (("Little Song", "Act"), ("Little Song - Encore", "Act")),
+    (("Little Song", "Show Cast"), ("Little Song (Show Cast Version)", "Show Cast")),
+    (("Little Song (The Country Version)", "Act"), ("Little Song - Country Version", "Act")),
+    (("Little Song (My Version)", "Act"), ("Little Song (My Version)", "Act")),
+    (("Little Song/Tall Song", "Act", 1976), ("Little Song", "Act")),
     # parts: of old two sides of one single, numbers in long subtitles count nothing
+    (("Little Song", "Act", 1969), ("Little Song, Pt. 1", "Act")),
     (("Rockhouse (Part 2)", "Act", 1959), ("Rockhouse, Pts. 1 & 2", "Act")),
     (("Long Song (Part II)", "Act", 1972), ("Long Song", "Act")),
     (("Theme Of Love (Three Stars Will Shine Tonight)", "Act"), ("Theme Of Love", "Act")),
@@ -57,6 +64,19 @@ MARKED = [
     (("Make It Loud", "Act Featuring Star", 2002), ("Make It Loud (feat. Star) - Remix Album Version", "Act, Star")),
     (("Fall Asleep", "Act Featuring Dupree", 2007), ("Fall Asleep (feat. Oh Wonder)", "Act")),
     (("In My Heart", "Act", 1959), ("In My Heart", "Act; Royal Philharmonic Orchestra")),
+    # the other song of the single
+    (("Little Song/Tall Song", "Act", 1976), ("Tall Song", "Act")),
+    # whatever calls itself a version or an edit, in words that no list holds
+    (("Little Song", "Act", 2006), ("Little Song - Country Version", "Act")),
+    (("Little Song", "Act", 2018), ("Little Song (Film Version)", "Act")),
+    (("Little Song (Some Producer Vers.)", "Act", 1998), ("Little Song", "Act")),
+    (("Little Song", "Act", 2004), ("Little Song - Bachata", "Act")),
+    (("Little Song", "Act", 1989), ("Little Song - Ver. 09", "Act")),
+    (("Little Song", "Act", 1966), ("Little Song - 2008 Rio Version", "Act")),
+    # since parts are no sides any more, part 1 is one of several recordings
+    (("Oh, Oh, Oh", "Act", 1997), ("Oh, Oh, Oh, Pt. 1", "Act")),
+    # a later cast of the show
+    (("Little Song", "Showspell", 1972), ("Little Song", "Showspell - 1994 UK Cast")),
 ]
 
 
@@ -72,6 +92,8 @@ LEFT = [
     # the guest's own older recording, of which the hit is made
     (("Low Rider", "New Act Featuring Peace"), ("Low Rider", "Peace")),
     (("I'll Be There", "Young Act feat. The Elders"), ("I'll Be There", "The Elders")),
+    # a new version of the guest's old song, and that song
+    (("Little Song (Y2K Version)", "New Act With Old Act"), ("Little Song", "Old Act")),
     # one word stands for quite another
     (("Whoomp! There It Went", "Act"), ("Whoomp! There It Is", "Act")),
     (("School Is In", "Act"), ("School Is Out", "Act")),

@@ -45,10 +45,10 @@ def test_plain_titles_have_the_key_of_the_full_rules() -> None:
 
 
 def test_plain_artists_have_the_key_of_the_full_rules() -> None:
-    texts = [*TEXTS, *ODD, *EXAMPLES, "Yaz", "Yazoo"]
+    texts = [*TEXTS, *ODD, *EXAMPLES, "Yaz", "Yazoo", "Act 2", "2 Pac", "10cc", "112", "Blink 182", "Sum41", "007 Act No 5"]
     plain, keys = plain_artist_keys(pa.array(texts))
     kept = [text for text, is_plain in zip(texts, plain, strict=True) if is_plain]
-    assert "Yaz" in kept
+    assert {"Yaz", "2 Pac", "112"} <= set(kept)
     assert [parse_credit(text).parts[0] for text in kept] == list(keys)
 
 
