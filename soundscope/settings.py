@@ -136,6 +136,7 @@ class RetentionSettings(_Strict):
     """How much is kept."""
 
     releases: int = Field(default=5, ge=1)
+    ledger_days: int = Field(default=400, ge=30, description="older attempts, checks and runs leave the ledger")
 
 
 class Paths:
