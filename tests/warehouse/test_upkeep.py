@@ -78,5 +78,6 @@ def test_a_full_disk_leaves_the_file_as_it_is(settings: Settings, small_disk: Se
         ballast.write_bytes(b"x" * (shutil.disk_usage(small_disk.home).free - 2_000_000))
         with pytest.raises(Exception, match="a smaller copy of the private warehouse"):
             compact_writer(run, small=0)
+    ballast.unlink()
     publish_small(small_disk)
     assert consistent_counter(small_disk.paths.published) == 1
