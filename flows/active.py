@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from soundscope.ingest.ledger import utcnow
 from soundscope.pipeline.run import Run, open_run
 from soundscope.settings import load_settings
 
@@ -30,6 +31,11 @@ def active_run(command: str, *, providers: bool = False) -> Iterator[Run]:
             yield run
         finally:
             _active.pop()
+
+
+def named(what: str) -> str:
+    """Name of a flow's run: what it does and, if it was started on its own, when; inside another run that one says when."""
+    return what if _active else f"{what} {utcnow():%Y-%m-%d %H:%M} UTC"
 
 
 def say(message: str) -> None:

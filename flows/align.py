@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.active import active_run, say
+from flows.active import active_run, named, say
 from flows.build import build_models
 from flows.tasks import submit
 from soundscope.pipeline.align import ALIGN_MODELS, align_step, backtest_due, backtest_step
 
 
-@flow(name="align", flow_run_name="align tracks with the charts", log_prints=True)
+@flow(name="align", flow_run_name=lambda: named("align tracks with the charts"), log_prints=True)
 def align() -> int:
     """Score tracks against the charts' profiles, back-test the scores if that is due, and build the tables of both.
 

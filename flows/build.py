@@ -10,7 +10,7 @@ from typing import Any
 from prefect import flow
 from prefect.futures import PrefectFuture, wait
 
-from flows.active import active_run, say
+from flows.active import active_run, named, say
 from flows.tasks import submit, threads
 from soundscope.errors import CheckFailed
 from soundscope.pipeline import steps
@@ -25,7 +25,7 @@ RESULTS = ("ml", "tag:alignment")
 _TASKS_AT_ONCE = 100
 
 
-@flow(name="build", flow_run_name="build the tables", task_runner=threads(_TASKS_AT_ONCE), log_prints=True)
+@flow(name="build", flow_run_name=lambda: named("build the tables"), task_runner=threads(_TASKS_AT_ONCE), log_prints=True)
 def build(full: bool = False, results: bool = True) -> dict[str, int]:
     """Build staging, match chart entries to tracks, build core, marts and ml in the private warehouse, with every test.
 

@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.futures import PrefectFuture, wait
 from prefect.runtime import flow_run
 
-from flows.active import active_run, say
+from flows.active import active_run, named, say
 from flows.dashboard import progress
 from flows.tasks import submit, threads
 from soundscope.ingest.fetch import FetchResult
@@ -25,7 +25,7 @@ _AT_ONCE = 4
 
 def _name() -> str:
     kinds = flow_run.parameters.get("kinds") or ALL_KINDS
-    return "ingest " + (", ".join(kinds) if len(kinds) < len(ALL_KINDS) else "everything new")
+    return named("ingest " + (", ".join(kinds) if len(kinds) < len(ALL_KINDS) else "everything new"))
 
 
 @flow(name="ingest", flow_run_name=_name, task_runner=threads(_AT_ONCE), log_prints=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.active import active_run, say
+from flows.active import active_run, named, say
 from flows.tasks import submit
 from soundscope.pipeline.purge import expire
 from soundscope.pipeline.upkeep import compact_writer, trim_ledger
 
 
-@flow(name="maintenance", flow_run_name="remove what is past its time", log_prints=True)
+@flow(name="maintenance", flow_run_name=lambda: named("remove what is past its time"), log_prints=True)
 def maintenance() -> dict[str, int]:
     """Remove values that are older than their provider lets them be kept; what is still wanted is fetched anew by the next ingest.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.active import active_run, say
+from flows.active import active_run, named, say
 from flows.build import SCORES, build_models
 from flows.tasks import submit
 from soundscope.pipeline import steps
 
 
-@flow(name="score", flow_run_name="score tracks", log_prints=True)
+@flow(name="score", flow_run_name=lambda: named("score tracks"), log_prints=True)
 def score() -> int:
     """Score with the champion and build the tables that depend on scores; returns how many tracks were scored."""
     with active_run("score") as run:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from prefect import flow
 
-from flows.active import active_run, say
+from flows.active import active_run, named, say
 from flows.dashboard import report
 from flows.tasks import submit
 from soundscope.pipeline import steps
 
 
-@flow(name="train", flow_run_name="train the genre classifier", log_prints=True)
+@flow(name="train", flow_run_name=lambda: named("train the genre classifier"), log_prints=True)
 def train() -> str:
     """Train a baseline and a challenger, measure both, and land figures and verdict. Scores come with the next pipeline run.
 

@@ -206,8 +206,11 @@ def test_the_run_can_be_seen_in_the_dashboard_afterwards(home: Home) -> None:
         "        runs = client.read_flow_runs()\n"
         "        tasks = client.read_task_runs(limit=200)\n"
         "        artifacts = client.request('POST', '/artifacts/filter', json={}).json()\n"
+        "        wanted = {'filter': {'event': {'name': ['prefect.asset.materialization.succeeded']}}, 'limit': 50}\n"
+        "        events = client.request('POST', '/events/filter', json=wanted).json()['events']\n"
         "print(json.dumps({'runs': {r.name: r.state_name for r in runs}, 'tasks': [t.name for t in tasks],"
-        " 'states': sorted({t.state_name for t in tasks}), 'artifacts': sorted({a['key'] for a in artifacts})}))"
+        " 'states': sorted({t.state_name for t in tasks}), 'artifacts': sorted({a['key'] for a in artifacts}),"
+        " 'assets': {e['resource']['prefect.resource.id']: e['payload'] for e in events}}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], env=home.environment(), capture_output=True, text=True, timeout=120, cwd=PROJECT
@@ -229,7 +232,8 @@ def test_the_run_can_be_seen_in_the_dashboard_afterwards(home: Home) -> None:
         "tests are counted in their model's task"
     )
     assert seen["states"] == ["Completed"]
-    assert {"pipeline-report", "row-counts", "model-report"} <= set(seen["artifacts"])
+    assert {"pipeline-report", "row-counts", "model-report", "data-quality", "model-card"} <= set(seen["artifacts"])
+    assert seen["assets"]["duckdb://soundscope/core/tracks"]["rows"] == home.ask("select count(*) from core.tracks")[0][0]
 
 
 def test_commands_answer_from_the_release(home: Home) -> None:
