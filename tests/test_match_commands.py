@@ -35,7 +35,8 @@ LIVE = "spotify:" + "x" * 22
 
 @dataclass
 class Home:
-    """A home with twelve songs, a live version of one, and a chart of ten ranks; a song nobody knows is always tenth."""
+    """A home with twelve songs, a live version of one, another of which only an acoustic one is held, and a chart of ten ranks; a song nobody
+    knows is always tenth."""
 
     path: Path
 
@@ -84,7 +85,8 @@ class Home:
         with (self.path / "tracks.csv").open("w", newline="") as file:
             rows = csv.writer(file)
             rows.writerow(["spotify_id", "title", "artist", "duration_ms", "release_date"])
-            rows.writerows([f"{i:022d}", f"Song {n}", f"Act {n}", 180_000 + 5_000 * i, "2023-01-01"] for i, n in enumerate(NAMES))
+            titles = [f"Song {n}" if n != "L" else "Song L (Acoustic)" for n in NAMES]
+            rows.writerows([f"{i:022d}", titles[i], f"Act {n}", 180_000 + 5_000 * i, "2023-01-01"] for i, n in enumerate(NAMES))
             rows.writerow(["x" * 22, "Song A - Live", "Act A", 200_000, "2022-01-01"])
         self.soundscope("import", str(self.path / "tracks.csv"), "--as", "tracks", "--name", "mine")
 
@@ -108,6 +110,7 @@ class TestCommands:
         rows = {(row["breakdown"], row["value"]): row for row in published.json("match", "status")}
         whole = rows["all", "all"]
         assert [whole[name] for name in ("chart_keys", "matched", "unmatched", "weeks", "weeks_lost")] == [13, 12, 1, 100, 10]
+        assert [row["other_version"] for row in rows.values() if row["breakdown"] in ("all", "decade", "chart")] == [1, 1, 1]
         for breakdown, value in (("decade", "2020s"), ("chart", "club")):
             assert (rows[breakdown, value]["match_rate"], rows[breakdown, value]["week_rate"]) == (0.923, 0.9)
         assert rows["method", "exact"]["matched"] == 12

@@ -120,11 +120,12 @@ def features(
     singles = year < LAST_YEAR_OF_PARTS
     # A version that says so explains other guests and lengths: they are no second sign against it. The plain recording in place of a
     # version that the chart asks for explains nothing.
-    told = ~np.isin(version, (VersionRelation.SAME, VersionRelation.PLAIN))
+    other_side = np.array([e.other_side for e in evidence], dtype=bool)
+    told = other_side | ~np.isin(version, (VersionRelation.SAME, VersionRelation.PLAIN))
     columns = {
         "subtitle on one side": title == TitleRelation.SUBTITLE,
         "one of two titles": title == TitleRelation.FIRST_SIDE,
-        "second of two titles": title == TitleRelation.SECOND_SIDE,
+        "second of two titles": (title == TitleRelation.SECOND_SIDE) & ~other_side,
         "close title": title == TitleRelation.CLOSE,
         "foreign words": [e.foreign_share for e in evidence],
         "words replaced": [e.replaced_share for e in evidence],
@@ -139,7 +140,7 @@ def features(
         "artist shortfall": np.where(artist == ArtistRelation.CLOSE, shortfall, 0.0),
         "longer name": artist == ArtistRelation.LONGER_NAME,
         "plain for version": version == VersionRelation.PLAIN,
-        "other version": version == VersionRelation.OTHER,
+        "other version": (version == VersionRelation.OTHER) | other_side,
         "other take": version == VersionRelation.OTHER_TAKE,
         "imitation": version == VersionRelation.IMITATION,
         "other numbers": np.array([e.other_numbers for e in evidence]) | (other_part & ~singles),

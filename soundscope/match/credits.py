@@ -17,7 +17,8 @@ ALIASES_FILE = Path(__file__).with_name("aliases.csv")
 # Words that never belong to a name, and words that may (Earth, Wind & Fire): the first always part names, the second part them too
 # but the undivided name stays a key beside its parts.
 _HARD = re.compile(
-    r"\s*;\s*|[\s(,]+(?:featuring|feat|ft|duet with|duet|with|w/|f/|vs|versus|presents|pres|introducing|starring|co-starring|con|avec)(?:\.|\b)[:.]?(?:\s+|(?<=[.:])(?=\w))"
+    r"\s*;\s*|[\s(,]+(?:w/|f/)\s*|[\s(,]+(?:featuring|feat|ft|duet with|duet|with|vs|versus|presents|pres|introducing|starring|co-starring|con|avec)"
+    r"(?:\.|\b)[:.]?(?:\s+|(?<=[.:])(?=\w))"
 )
 _SOFT = re.compile(r"\s*[,&+/＆、・|]\s*|\s+(?:and|und|et|y|e|og|och|x|×|or|n')\s+|\s+-\s+")
 _SECOND_SCRIPT = re.compile(r"(?<=\w) *[(\[]([^()\[\]]+)[)\]]")

@@ -19,7 +19,7 @@ _MOST_CANDIDATES = 5
 _HAS_LINK = "status in ('matched', 'overridden') and track_id is not null"
 # One row per key; the id that a chart carries is what the matcher found it by.
 _KEYS = """
-select m.title, m.artist, m.run_no, m.status, m.track_id, m.method, m.score, m.reason, m.decided_by, m.decided_at, t.spotify_id,
+select m.title, m.artist, m.run_no, m.status, m.track_id, m.method, m.score, m.reason, m.decided_by, m.decided_at, m.is_other_version, t.spotify_id,
     min(e.chart_date) as first_date, max(e.chart_date) as last_date, count(e.chart_date) as n_weeks, min(e.rank) as best_rank
 from core.track_matches m
 left join core.chart_entries e on e.title = m.title and e.artist = m.artist and e.run_no = m.run_no
@@ -40,7 +40,8 @@ grouped as (
 per_group as (
     select breakdown, value, count(*) as chart_keys, count(*) filter ({_HAS_LINK}) as matched, count(*) filter (status = 'review') as review,
         count(*) filter (status = 'unmatched') as unmatched,
-        count(*) filter (status = 'overridden' and track_id is null) as absent, cast(sum(n_weeks) as bigint) as weeks,
+        count(*) filter (status = 'overridden' and track_id is null) as absent,
+        count(*) filter (is_other_version and {_HAS_LINK}) as other_version, cast(sum(n_weeks) as bigint) as weeks,
         cast(coalesce(sum(n_weeks) filter (not ({_HAS_LINK})), 0) as bigint) as weeks_lost
     from grouped group by breakdown, value
 ),
@@ -50,6 +51,7 @@ per_chart as (
         count(distinct (m.title, m.artist, m.run_no)) filter (m.status = 'review') as review,
         count(distinct (m.title, m.artist, m.run_no)) filter (m.status = 'unmatched') as unmatched,
         count(distinct (m.title, m.artist, m.run_no)) filter (m.status = 'overridden' and m.track_id is null) as absent,
+        count(distinct (m.title, m.artist, m.run_no)) filter (m.is_other_version and m.status = 'matched' and m.track_id is not null) as other_version,
         count(*) as weeks, count(*) filter (e.track_id is null) as weeks_lost
     from core.chart_entries e join core.track_matches m on e.title = m.title and e.artist = m.artist and e.run_no = m.run_no
     group by e.chart
@@ -72,7 +74,7 @@ class MatchStatus:
 
     Attributes:
         rates: one row per `breakdown` (all, decade, chart, method) and `value`: chart_keys, matched, review, unmatched, absent (a person
-            said so), weeks (chart entries), weeks_lost (entries without a track), match_rate of keys and week_rate of entries, 0..1.
+            said so), other_version (matched to another version than the chart means), weeks (chart entries), weeks_lost (entries without a track), match_rate of keys and week_rate of entries, 0..1.
         lost: keys without a track, most chart weeks first.
     """
 

@@ -79,6 +79,8 @@ def test_the_right_song_is_linked(read: pd.DataFrame) -> None:
     )
     for name, rows in (("wrong", wrong), ("missed", missed), ("version not marked", unmarked)):
         print(f"{name}:\n{rows.to_string(index=False)}")
-    # Floors a little below what rules 2 reached (0.985 and 0.936; rules 1, before the cases were known: 0.957 and 0.778): the sample takes as many hard keys as easy ones.
+    # Floors a little below what rules 3 reach (0.985, 0.95, 0.947; rules 1, before the cases were known: 0.957, 0.778, 0.895): the sample
+    # takes as many hard keys as easy ones. Weighted to all chart keys they are in docs/matching.md.
     assert song_precision >= 0.97
-    assert recall >= 0.92
+    assert recall >= 0.93
+    assert recording_precision >= 0.93

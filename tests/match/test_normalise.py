@@ -130,6 +130,8 @@ def test_credit_keeps_order_and_whole_names() -> None:
         " Or ",
         "; ",
         " vs. ",
+        " w/ ",
+        " feat.",
     ],
 )
 def test_joiners(joiner: str) -> None:
