@@ -29,7 +29,7 @@ from soundscope.settings import PROJECT, Settings, load_settings
 READY_DEADLINE_S = 120.0
 # A server that ends more often than this has a trouble of its own.
 _REVIVED_AT_MOST, _REVIVED_WITHIN_S = 3, 600.0
-_UNNEEDED_SECRETS = ("PREFECT_", "SPOTIPY_")
+_UNNEEDED_SECRETS = ("PREFECT_", "SPOTIPY_", "SOUNDSCOPE_SERVER__DATABASE")
 
 
 class Interrupted(Exception):
