@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from soundscope.sources.internal import ALIGNED
+
 
 @dataclass(frozen=True)
 class Column:
@@ -298,15 +300,15 @@ RAW: dict[str, RawTable] = {
         },
     ),
     "alignment_contributions": RawTable(
-        "What each feature adds to an alignment score; one row per batch, track and feature.",
+        "What each feature adds to an alignment score; one row per batch and track, two columns per feature.",
         {
-            "batch_id": Column("VARCHAR", "The batch.", required=True),
+            "batch_id": Column("VARCHAR", "The batch, which says chart and date.", required=True),
             "track_id": Column("VARCHAR", "The track.", required=True),
-            "chart": Column("VARCHAR", "Name of the chart.", required=True),
-            "as_of": Column("DATE", "Date of the profile.", required=True),
-            "feature": Column("VARCHAR", "The feature.", required=True),
-            "z": Column("DOUBLE", "Deviation from the charting songs' mean in their standard deviations."),
-            "contribution": Column("DOUBLE", "Attribution of the score less its mean.", required=True),
+            **{
+                f"z_{name}": Column("DOUBLE", f"Deviation of {name} from the charting songs' mean in their standard deviations.")
+                for name in ALIGNED
+            },
+            **{f"adds_{name}": Column("DOUBLE", f"What {name} adds to the score less its mean.") for name in ALIGNED},
         },
     ),
     "alignment_backtest": RawTable(

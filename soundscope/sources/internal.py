@@ -8,6 +8,11 @@ from soundscope.sources.base import RowSpec
 from soundscope.sources.json_sql import elements, text
 
 PROVIDER = "soundscope"
+# The features that alignment is made from.
+ALIGNED = (
+    "tempo", "danceability", "energy", "valence", "loudness", "acousticness", "instrumentalness", "speechiness", "liveness",
+    "duration_ms",
+)  # fmt: skip
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "track_links": (
         "title", "artist", "run_no", "track_id", "status", "is_other_version", "method", "score", "runner_up_track_id",
@@ -31,7 +36,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "likelihood_reason", "artist_momentum", "popularity", "popularity_source", "popularity_gap", "n_reference", "coverage",
         "confidence", "is_charting",
     ),
-    "alignment_contributions": ("batch_id", "track_id", "chart", "as_of", "feature", "z", "contribution"),
+    "alignment_contributions": ("batch_id", "track_id", *(f"{what}_{name}" for what in ("z", "adds") for name in ALIGNED)),
     "alignment_backtest": (
         "chart", "quarter", "segment", "score", "is_rival", "auc", "ci_low", "ci_high", "lift_10", "n", "n_positive", "margin",
         "margin_low", "margin_high", "input_hash", "tested_at",

@@ -113,14 +113,13 @@ def nearest(catalogue: Catalogue, profile: Profile, row: int, n: int = 5) -> pd.
     return pd.DataFrame({"title": songs["title"].to_numpy(), "artist": songs["artist"].to_numpy(), "distance": far[first]})
 
 
-def long_contributions(track_id: NDArray, z: Array, values: Array) -> pd.DataFrame:
-    """One row per track and feature: track_id, feature, z, contribution."""
-    n, d = values.shape
-    return pd.DataFrame(
-        {
-            "track_id": np.repeat(track_id, d),
-            "feature": np.tile(np.array(INPUTS, dtype=object), n),
-            "z": z.ravel(),
-            "contribution": values.ravel(),
-        }
-    )
+def contribution_rows(track_id: NDArray, z: Array, values: Array) -> pd.DataFrame:
+    """One row per track: track_id, then z_<feature> and adds_<feature> for each feature, of deviations and contributions (n, 10).
+
+    Rounded to nine decimals, far below what a figure of either kind can be told to, since they are the bulk of what is landed.
+    """
+    numbers = np.round(np.column_stack([z, values]), 9)
+    columns = [f"{what}_{name}" for what in ("z", "adds") for name in INPUTS]
+    frame = pd.DataFrame(numbers, columns=columns)
+    frame.insert(0, "track_id", track_id)
+    return frame

@@ -221,7 +221,7 @@ class Aligner:
         values, _ = al.contributions(
             profile, points[explained], c.recording[batch.rows[explained]], c.points[some], float(among_scores.mean())
         )
-        parts = al.long_contributions(frame["track_id"].to_numpy()[explained], profile.deviation(points[explained]), values)
+        parts = al.contribution_rows(frame["track_id"].to_numpy()[explained], profile.deviation(points[explained]), values)
         return frame, parts
 
 
@@ -248,7 +248,7 @@ def due(aligner: Aligner, known: Mapping[Key, str], now: datetime) -> Iterator[t
         name = {"batch_id": f"{'|'.join(batch.key)}|{tag}", "chart": batch.chart, "as_of": str(batch.as_of)}
         yield "alignment", frame.assign(**name)
         if len(parts):
-            yield "alignment_contributions", parts.assign(**name)
+            yield "alignment_contributions", parts.assign(batch_id=name["batch_id"])
         yield "alignment_batches", _manifest(batch.key, tag, len(frame), now)
     for key in sorted(set(known) - wanted):
         if known[key] and key[1] == "charting":

@@ -77,8 +77,12 @@ class Catalogue:
         order = pd.Series(released).groupby(self.tracks["recording_id"].to_numpy()).transform("min")
         self.released = days(order)
         self.day = days(self.entries["chart_date"])
-        place = pd.Series(np.arange(len(self.tracks)), index=self.tracks["track_id"].to_numpy())
-        self.entries["row"] = place.reindex(self.entries["track_id"]).fillna(-1).to_numpy().astype(np.int64)
+        self.entries["row"] = self.row_of.get_indexer(pd.Index(self.entries["track_id"])).astype(np.int64)
+
+    @cached_property
+    def row_of(self) -> pd.Index:
+        """The tracks' ids as an index: `row_of.get_indexer(ids)` gives rows, -1 for what is not held."""
+        return pd.Index(self.tracks["track_id"].to_numpy())
 
     @cached_property
     def points(self) -> NDArray[np.float64]:

@@ -29,9 +29,8 @@ def popularity_as_of(catalogue: Catalogue, weeks: ChartWeeks, as_of: np.datetime
     percentile[known] = _percentiles(charted[known], int(exists.sum()) - len(known))
     if len(catalogue.popularity):
         seen = _from_providers(catalogue, as_of)
-        place = pd.Series(np.arange(n), index=catalogue.tracks["track_id"].to_numpy()).reindex(seen["track_id"])
-        seen = seen[place.notna().to_numpy()]
-        at = place.dropna().to_numpy().astype(np.intp)
+        place = catalogue.row_of.get_indexer(pd.Index(seen["track_id"]))
+        seen, at = seen[place >= 0], place[place >= 0]
         values = seen["popularity"].to_numpy(dtype=float)
         popularity[at], source[at] = values, seen["provider"].to_numpy()
         for part in pd.Series(np.arange(len(seen))).groupby(seen["provider"].to_numpy()).indices.values():

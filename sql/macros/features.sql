@@ -16,6 +16,11 @@
     {{ return(numeric_features() + ['duration_ms']) }}
 {%- endmacro %}
 
+{# What alignment is made from: the sound, and how long a song is. #}
+{% macro aligned_features() -%}
+    {{ return(sound_features() + ['duration_ms']) }}
+{%- endmacro %}
+
 {# The names as rows of one column. #}
 {% macro rows_of(values, column) -%}
     {% for value in values -%}
