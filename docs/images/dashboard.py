@@ -1,11 +1,10 @@
 """Take the pictures of the dashboard: `python docs/images/dashboard.py FOLDER`, while `soundscope up` runs on a home with a finished pipeline run.
 
-Uses Debian's chromium through Playwright. Writes runs.png, run.png, report.png, quality.png, card.png, rows.png and artifacts.png.
+Uses Debian's chromium through Playwright. Writes one picture per page: runs, a run, its report, the other artifacts, their list and history, the event feed.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,8 @@ from soundscope.errors import BadInput, SoundScopeError
 from soundscope.settings import load_settings
 
 _SIZE = {"width": 1440, "height": 1000}
-_PAGES = {
-    "runs": "/runs",
-    "artifacts": "/artifacts",
-    "report": "/artifacts/key/pipeline-report",
-    "quality": "/artifacts/key/data-quality",
-    "card": "/artifacts/key/model-card",
-    "rows": "/artifacts/key/row-counts",
-}
+_PAGES = {"runs": "/runs", "artifacts": "/artifacts", "history": "/artifacts/key/pipeline-report", "events": "/events"}
+_ARTIFACTS = {"report": "pipeline-report", "quality": "data-quality", "card": "model-card", "rows": "row-counts"}
 
 
 def main(folder: Path) -> int:
@@ -37,7 +30,9 @@ def main(folder: Path) -> int:
         raise BadInput("No dashboard runs for this home.", next_step="start `soundscope up` first.")
     sign_in = credentials(settings).auth_string
     folder.mkdir(parents=True, exist_ok=True)
-    pages = _PAGES | {"run": f"/runs/flow-run/{newest_run(address, sign_in)}"}
+    api = _Api(address, sign_in)
+    pages = _PAGES | {"run": f"/runs/flow-run/{api.newest_run()}"}
+    pages |= {name: f"/artifacts/artifact/{api.newest_artifact(key)}" for name, key in _ARTIFACTS.items()}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
@@ -55,27 +50,33 @@ def main(folder: Path) -> int:
     return 0
 
 
-def newest_run(address: str, sign_in: str) -> str:
-    """Id of the newest finished run of the pipeline.
+class _Api:
+    """The server's API, signed in."""
 
-    Raises:
-        BadInput: there is none.
-    """
-    session = requests.Session()
-    user, _, password = sign_in.partition(":")
-    session.auth = (user, password)
-    token = session.get(f"{address}/api/csrf-token", params={"client": "pictures"}, timeout=10).json()["token"]
-    wanted: dict[str, Any] = {
-        "flows": {"name": {"any_": ["pipeline"]}},
-        "flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}},
-        "sort": "START_TIME_DESC",
-        "limit": 1,
-    }
-    headers = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "pictures"}
-    found = session.post(f"{address}/api/flow_runs/filter", data=json.dumps(wanted), headers=headers, timeout=10).json()
-    if not found:
-        raise BadInput("No pipeline run has completed in this home.", next_step="soundscope run --rebuild")
-    return str(found[0]["id"])
+    def __init__(self, address: str, sign_in: str) -> None:
+        user, _, password = sign_in.partition(":")
+        self.url, self.session = f"{address}/api", requests.Session()
+        self.session.auth = (user, password)
+        token = self.session.get(f"{self.url}/csrf-token", params={"client": "pictures"}, timeout=10).json()["token"]
+        self.session.headers.update({"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "pictures"})
+
+    def newest_run(self) -> str:
+        """Id of the newest finished run of the pipeline."""
+        state = {"state": {"type": {"any_": ["COMPLETED"]}}}
+        return self._first(
+            "flow_runs", {"flows": {"name": {"any_": ["pipeline"]}}, "flow_runs": state, "sort": "START_TIME_DESC"}
+        )
+
+    def newest_artifact(self, key: str) -> str:
+        """Id of the newest artifact of this key."""
+        return self._first("artifacts", {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"})
+
+    def _first(self, what: str, wanted: dict[str, Any]) -> str:
+        answer = self.session.post(f"{self.url}/{what}/filter", json={**wanted, "limit": 1}, timeout=10)
+        answer.raise_for_status()
+        if not (found := answer.json()):
+            raise BadInput("No pipeline run has completed in this home.", next_step="soundscope run --rebuild")
+        return str(found[0]["id"])
 
 
 def _sign_in(page: Page, address: str, sign_in: str) -> None:
