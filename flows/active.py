@@ -23,14 +23,27 @@ def active_run(command: str, *, providers: bool = False) -> Iterator[Run]:
         Busy: another process is writing.
     """
     if _active:
-        yield _active[-1]
+        with _told(_active[-1]):
+            yield _active[-1]
         return
     with open_run(load_settings(), command, providers=providers, wait_s=WAIT_S) as run:
         _active.append(run)
         try:
-            yield run
+            with _told(run):
+                yield run
         finally:
             _active.pop()
+
+
+@contextmanager
+def _told(run: Run) -> Iterator[None]:
+    """A signal that ends a flow is told to what still fetches in its threads; Prefect waits for them before it ends the flow."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            run.ending.set()
+        raise
 
 
 def named(what: str) -> str:

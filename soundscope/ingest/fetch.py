@@ -28,6 +28,8 @@ from soundscope.sources.registry import SOURCES
 log = logging.getLogger(__name__)
 # So many units in a row without a usable answer, and the provider counts as down.
 _PATIENCE = 3
+# So many answers in a row that say nothing usable (a refused request, a list that is not there), and it counts as down too.
+_USELESS = 10
 
 
 @dataclass
@@ -56,6 +58,7 @@ def fetch(session: Session, batch: Batch, progress: Callable[[int, int], None] |
     result = FetchResult(batch.name, batch.provider, batch.kind)
     units = {unit.key: unit for unit in batch.units}
     settled: dict[str, dict[str, object]] = {}
+    useless = 0
     session.asked.update((batch.provider, unit_kind(batch.kind, unit.key), unit.key) for unit in batch.units)
     root = session.settings.paths.landing
     with landing.LandingWriter(
@@ -67,6 +70,8 @@ def fetch(session: Session, batch: Batch, progress: Callable[[int, int], None] |
             try:
                 if batch.provider in session.down:
                     raise session.down[batch.provider]
+                if said := session.refused.get((batch.provider, "catalogue")):
+                    raise Refused(said, capability="catalogue", status=403)
                 left = [unit for unit in batch.units if unit.key not in settled]
                 for answer in session.sources[batch.provider].fetch(batch.kind, left):
                     _land(writer, batch, answer, units)
@@ -74,6 +79,10 @@ def fetch(session: Session, batch: Batch, progress: Callable[[int, int], None] |
                     settled |= _settle(session, batch, answer, units)
                     if progress:
                         progress(len(settled), len(units))
+                    useless = useless + 1 if set(answer.outcomes.values()) == {Outcome.ERROR} else 0
+                    if useless == _USELESS:
+                        words = f"{batch.provider} gave nothing usable {useless} times in a row; last: {answer.message}"
+                        raise Unreachable(words, status=answer.reply.status, is_silent=True)
                     if session.stop.is_set():
                         raise Stopping("the run is ending")
                 break

@@ -148,7 +148,9 @@ class Chart:
             score = self._scores(week)
             # A song past its twentieth week leaves once it falls below the middle, as on the Hot 100.
             tired = (weeks >= 20) & ((last > self.size // 2) | (last == 0)) & (self.pool.holiday == 0)
-            score = score - 0.8 * tired
+            # One that has left is played less; without this the noise alone would bring it back too often.
+            left = (weeks > 0) & (last == 0) & (self.pool.holiday == 0)
+            score = score - 0.8 * tired - 0.25 * left
             eligible = int(np.isfinite(score).sum())
             chosen = np.argsort(-score, kind="stable")[: min(self.size, eligible)]
         if week == 0:  # the archive begins here: nothing before it is known to it

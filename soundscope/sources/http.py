@@ -19,7 +19,7 @@ import requests
 import requests.adapters
 
 from soundscope import __version__
-from soundscope.sources.base import Deferred, QuotaSpent, Reply, Unreachable
+from soundscope.sources.base import Deferred, QuotaSpent, Refused, Reply, Unreachable
 
 MAX_WAIT_S = 60.0
 ATTEMPTS = 4
@@ -94,10 +94,26 @@ class Client:
         return _reply(response) if response is not None else None
 
     def get(self, kind: str, url: str, *, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None,
-            json_body: bool = True) -> Reply:  # fmt: skip
-        """GET through `call`."""
+            json_body: bool = True, refusal: str | None = None) -> Reply:  # fmt: skip
+        """GET through `call`; 401 and 403 are about whoever asks and not about one unit, so the run hears of them once.
 
-        return self.call(kind, lambda: self.send(url, params=params, headers=headers), json_body=json_body)
+        Args:
+            refusal: what to say then, where more is known than the status.
+        Raises:
+            Refused: 401 or 403; and what `call` raises.
+        """
+        return self.heard(self.call(kind, lambda: self.send(url, params=params, headers=headers), json_body=json_body), refusal)
+
+    def heard(self, reply: Reply, refusal: str | None = None) -> Reply:
+        """The answer, unless it refuses whoever asks.
+
+        Raises:
+            Refused: it does.
+        """
+        if reply.status in (401, 403):
+            words = refusal or f"{self.provider} refuses to answer (status {reply.status}); it is asked again after a day"
+            raise Refused(words, capability="catalogue", status=reply.status)
+        return reply
 
     def send(self, url: str, *, params: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> Reply:
         """One GET, whatever its status; for sources that read the answer before `call` does."""

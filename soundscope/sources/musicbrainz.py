@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from soundscope.sources.alike import may_be, without_guests
-from soundscope.sources.base import Answer, Capability, Entry, Outcome, Refused, Reply, RowSpec, Unit
+from soundscope.sources.base import Answer, Capability, Entry, Outcome, Reply, RowSpec, Unit
 from soundscope.sources.http import Client
 from soundscope.sources.json_sql import first_day, precision, text
 from soundscope.sources.shape import Shape
@@ -148,13 +148,12 @@ class MusicBrainz:
         return Answer(kind, [unit.key], reply, {unit.key: Outcome.OK if is_found(rows) else Outcome.ABSENT})
 
     def _get(self, kind: str, path: str, **params: Any) -> Reply:
-        reply = self.client.get(kind, f"{self.url}/{path}", params={**params, "fmt": "json"})
-        if reply.status == 403:
-            raise Refused(
-                "MusicBrainz refuses the User-Agent: set providers.musicbrainz.contact to a mail or web address of yours",
-                capability="catalogue", status=403,
-            )  # fmt: skip
-        return reply
+        return self.client.get(
+            kind,
+            f"{self.url}/{path}",
+            params={**params, "fmt": "json"},
+            refusal="MusicBrainz refuses the User-Agent: set providers.musicbrainz.contact to a mail or web address of yours",
+        )
 
 
 def _credit(row: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from soundscope.sources.base import Answer, Capability, Entry, Outcome, Reply, RowSpec, Unit
-from soundscope.sources.http import Client
+from soundscope.sources.http import Client, is_json
 from soundscope.sources.json_sql import elements, text
 from soundscope.sources.shape import Shape
 
@@ -77,7 +77,8 @@ class ReccoBeats:
             if reply.status == 200:
                 yield _answer(kind, keys, reply)
             else:
-                outcome = Outcome.ABSENT if reply.status == 404 else Outcome.ERROR
+                # Only an answer of its own says that it knows none of them; a page that is missing says nothing of tracks.
+                outcome = Outcome.ABSENT if reply.status == 404 and is_json(reply.body) else Outcome.ERROR
                 yield Answer(kind, keys, reply, dict.fromkeys(keys, outcome), f"status {reply.status}")
 
 

@@ -24,7 +24,7 @@ from spotipy.oauth2 import SpotifyClientCredentials, SpotifyOauthError
 
 from soundscope.sources.alike import may_be, without_guests
 from soundscope.sources.base import Answer, Capability, Entry, Outcome, Refused, Reply, RowSpec, Unit
-from soundscope.sources.http import Client
+from soundscope.sources.http import Client, is_json
 from soundscope.sources.shape import Shape
 from soundscope.sources.spotify_rows import ROWS, SHAPES
 
@@ -137,6 +137,8 @@ class Spotify:
             reply = self._call(kind, lambda sp: getattr(sp, method)(keys[0]))
             found = {200: Outcome.OK, 400: Outcome.ABSENT, 404: Outcome.ABSENT}
             self._guard(reply, kind)
+            if not is_json(reply.body):
+                return Answer(method, keys, reply, {keys[0]: Outcome.ERROR}, _message(reply))
             return Answer(method, keys, reply, {keys[0]: found.get(reply.status, Outcome.ERROR)}, _message(reply))
         if kind == "audio_features":
             reply = self._call(kind, partial(_get, path="audio-features/?ids=" + ",".join(keys)))

@@ -115,7 +115,8 @@ def test_songs_come_go_and_come_back(world):
         before = set(week.item.tolist())
         seen |= before
     assert 2 < (debuts - 100) / 208 < 10
-    assert 0.5 < returns / 208 < 6
+    # On the Hot 100 of 2015 to 2018 a fifth of what was not there the week before had been there earlier.
+    assert 0.1 < returns / (returns + debuts - 100) < 0.3
 
 
 def test_christmas_weeks_freeze_every_second_year_and_holiday_songs_return(world):
