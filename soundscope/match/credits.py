@@ -22,6 +22,8 @@ _HARD = re.compile(
 )
 _SOFT = re.compile(r"\s*[,&+/＆、・|]\s*|\s+(?:and|und|et|y|e|og|och|x|×|or|n')\s+|\s+-\s+")
 _SECOND_SCRIPT = re.compile(r"(?<=\w) *[(\[]([^()\[\]]+)[)\]]")
+# `周杰倫 Jay Chou`: Chinese and Korean charts print both names side by side.
+_SIDE_BY_SIDE = re.compile(r"(?<=[\u3400-\u9fff\uac00-\ud7a3]) +(?=(?!(?:and|or|und|vs)\b)[a-z]{2})")
 _FEATURING = re.compile(r"(?<=\w)[\s(,]+(?:featuring|feat|ft)\b")
 _NICKNAME = re.compile(r"(?<=\w )[\"“][^\"”]+[\"”](?= \w)")
 _SIGNS = re.compile(r"[;,&+/＆、・|×:]|n'|w/|f/| - ")
@@ -132,6 +134,8 @@ def parse_credit(credit: str) -> Credit:
     if "(" in text or "[" in text:
         text = _SECOND_SCRIPT.sub(_as_two_names, text)
         text = re.sub(r"[()\[\]]", " ", text).strip() or text
+    if not text.isascii():
+        text = _SIDE_BY_SIDE.sub(", ", text)
     text = _SUFFIX.sub(" ", text.strip())
     text = _NICKNAME.sub(" ", text) if '"' in text or "”" in text else text
     if _is_one_name(text):

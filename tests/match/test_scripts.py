@@ -16,6 +16,10 @@ FOUND = [
     (("ドライフラワー", "優里"), ("ﾄﾞﾗｲﾌﾗﾜｰ", "優里")),
     (("残響散歌", "Aimer"), ("残響散歌（アニメ「物語」主題歌）", "Aimer")),
     (("点描の唄", "歌手A feat.歌手B"), ("点描の唄 (feat. 歌手B)", "歌手A; 歌手B")),
+    # both names side by side, which Chinese and Korean charts print
+    (("江南", "林俊傑 JJ Lin"), ("江南", "林俊傑")),
+    (("江南", "林俊傑"), ("江南", "林俊傑 JJ Lin")),
+    (("稻香", "周杰倫 Jay Chou feat. 楊瑞代"), ("稻香 (feat. 楊瑞代)", "Jay Chou; 楊瑞代")),
     # Cyrillic and Greek: cases, ё, the other script, guests
     (("Группа крови", "КИНО"), ("Gruppa Krovi", "Kino")),
     (("Ёлка", "Певец & Певица"), ("Елка (feat. Певица)", "Певец")),
