@@ -32,7 +32,7 @@ def check_ledger(settings: Settings) -> Iterator[Finding]:
         return
     try:
         with reading(settings) as connection:
-            yield from _database(connection)
+            yield from _database(connection, _name(settings))
     except sa.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         instead = (
@@ -43,8 +43,7 @@ def check_ledger(settings: Settings) -> Iterator[Finding]:
         yield Finding("ledger", "database", "trouble", f"{_name(settings)} cannot be read: {reason}", instead)
 
 
-def _database(connection: sa.Connection) -> Iterator[Finding]:
-    where = connection.engine.url.render_as_string(hide_password=True).split("?")[0].replace("sqlite:///file:", "")
+def _database(connection: sa.Connection, where: str) -> Iterator[Finding]:
     if connection.dialect.name == "sqlite":
         verdict = str(connection.execute(sa.text("pragma quick_check(1)")).scalar())
         if verdict != "ok":
