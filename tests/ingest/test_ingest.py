@@ -146,19 +146,29 @@ def test_refused_credentials_are_said_once_and_charts_go_on(
     assert not [entry for entry in sandbox.asked() if "/v1/" in entry["path"] and entry["provider"] == "spotify"]
 
 
-def test_no_secret_reaches_landing_ledger_or_logs(own_sandbox: Any, ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_secret_reaches_landing_ledger_logs_or_messages(
+    own_sandbox: Any, ingest: Ingest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("SPOTIPY_CLIENT_ID", "client-id-of-the-test")
     monkeypatch.setenv("SPOTIPY_CLIENT_SECRET", "secret-of-the-test")
-    logging.getLogger("spotipy").setLevel(logging.DEBUG)
-    own_sandbox()
-    ingest()
+    for name in ("", "soundscope", "spotipy", "spotipy.client", "spotipy.oauth2", "urllib3", "requests"):
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    monkeypatch.setattr(logging.getLogger("soundscope"), "propagate", True)
+    caplog.set_level(logging.DEBUG)
+    sandbox = own_sandbox()
+    ingest("charts", "tracks")
+    # Refused credentials are where a message might quote them.
+    monkeypatch.setenv("SPOTIPY_CLIENT_ID", "bad-id-of-the-test")
+    ingest("features", "popularity")
     settings = load_settings()
     texts = [json.dumps(line) for path in landing.files(settings.paths.landing) for line in landing.read_lines(path)]
-    everything = (
-        "\n".join(texts).encode() + settings.paths.ledger.read_bytes() + (settings.paths.logs / "soundscope.log").read_bytes()
-    )
-    for word in (b"secret-of-the-test", b"client-id-of-the-test", b"Bearer ", b"Basic "):
+    texts += [caplog.text, *ingest.messages]  # type: ignore[attr-defined]
+    everything = "\n".join(texts).encode() + (settings.paths.logs / "soundscope.log").read_bytes()
+    everything += b"".join(path.read_bytes() for path in settings.paths.private.rglob("*") if path.is_file())
+    assert '"GET /' in caplog.text, "what goes over the wire is logged at this level"
+    for word in (b"secret-of-the-test", b"id-of-the-test", b"Bearer ", b"Basic "):
         assert word not in everything
+    assert any(entry["status"] == 400 and "token" in entry["path"] for entry in sandbox.asked()), "they were refused"
 
 
 def test_landing_without_its_ledger_entry_is_taken_up_and_nothing_is_asked_again(own_sandbox: Any, ingest: Ingest) -> None:
