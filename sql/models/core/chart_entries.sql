@@ -18,6 +18,8 @@ matches as (
 numbered as (
     select
         entries.*,
+        -- Albums are matched to no track. A condition on one side of the join below would make it compare all pairs.
+        case when not coalesce(entries.is_album, false) then entries.title end as matched_title,
         coalesce(runs.run_no, 1) as run_no,
         dates.date_no,
         dates.stretch_no
@@ -79,7 +81,6 @@ select
 from positioned
 left join matches
     on
-        positioned.title = matches.title
+        positioned.matched_title = matches.title
         and positioned.artist = matches.artist
         and positioned.run_no = matches.run_no
-        and not coalesce(positioned.is_album, false)
