@@ -30,7 +30,7 @@ from soundscope.settings import load_settings
 TIERS = ("extended", "extended-new", "development-old", "development")
 # Provider -> where its data is asked for. Spotify's tokens are left alone: what happens without one has tests of its own.
 PROVIDERS = {"billboard_hot_100": ".", "spotify": "/v1/", "deezer": ".", "musicbrainz": ".", "reccobeats": "."}
-LONGEST_S = 60.0
+LONGEST_S = 120.0
 _SKEWED = formatdate(time.time() + 3600, usegmt=True)
 _SOON = formatdate(time.time() + 3601, usegmt=True)
 
