@@ -104,11 +104,18 @@ def main() -> int:
             for name, value in shares(frame, used).items()
         )
         print(f"{label}: {', '.join(told)}; as many keys' worth {used.sum() ** 2 / (used**2).sum():.0f}")
+    found = frame["linked"] & frame["right_song"]
+    other, marked = frame["version_note"].ne(""), frame["is_other_version"]
+    print(
+        f"marks: {(found & other & marked).sum()} of {(found & other).sum()} links that the readers called another version are marked, "
+        f"and {(found & ~other & marked).sum()} that they did not"
+    )
     columns = ["weight", "title", "artist", "title_found", "artists_found", "expected_title", "version_note", "status", "score"]
     for label, mask in (
         ("linked to another song", frame["linked"] & ~frame["right_song"]),
         ("findable and not linked", ~frame["absent"] & ~frame["linked"]),
         ("another version, not marked", frame["claims"] & frame["right_song"] & ~frame["right_recording"]),
+        ("marked, and not another version", found & ~other & marked),
     ):
         rows = frame.loc[mask, columns].sort_values("weight", ascending=False)
         print(f"\n{label}: {mask.sum()}\n{rows.to_string(index=False, max_colwidth=50)}")
