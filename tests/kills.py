@@ -43,6 +43,8 @@ class Installation:
             "SOUNDSCOPE_HOME": str(path),
             "SOUNDSCOPE_SANDBOX__TRACKS": str(tracks),
             "SOUNDSCOPE_SERVER__PORT": str(port),
+            # Of its own, because a sandbox at the usual port would be used by several homes, and one of them may kill it.
+            "SOUNDSCOPE_SANDBOX__PORT": str(port + 30),
         }
 
     @property
