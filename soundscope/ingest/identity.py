@@ -73,7 +73,7 @@ def keys(con: duckdb.DuckDBPyConnection, between: tuple[str, str] | None) -> lis
 
 
 def _folded(words: str) -> str:
-    return f"regexp_replace(lower(strip_accents({words})), '[^\\w]+', '', 'g')"
+    return f"regexp_replace(lower(strip_accents({words})), '[^\\p{{L}}\\p{{N}}]+', '', 'g')"
 
 
 # Chart keys that no track with an id to go on with is called like, letter for letter; what charts now comes first. The credit may name

@@ -27,7 +27,8 @@ def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Cal
     provider = f"import:{line['keys'][0]}"
     for table in (*_TABLES, "genre_labels", "quarantine"):
         con.execute(f"delete from raw.{table} where provider = ?", [provider])
-    source, rejects = relation(root / payload["landed_as"], payload)
+    file = root / payload["landed_as"]
+    source, rejects = relation(file, payload)
     mapping = payload["mapping"]
     exprs = _expressions(mapping, payload)
     columns = ", ".join(f'{expression} as "{name}"' for name, expression in exprs.items())
@@ -43,6 +44,11 @@ def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Cal
         stage, names = _stage(con, table, given)
         bounds = {"popularity": (0.0, 100.0)} if table == "popularity" else None
         add(table, *insert_typed(con, table, stage, names, bounds))
+    if payload["format"] == "ndjson":
+        con.execute(
+            "create or replace temp table reject_errors as select line, csv_line, 'no JSON' as error_message from "
+            f"(select row_number() over () as line, line as csv_line from {_lines(file)}) where not json_valid(csv_line) and trim(csv_line) <> ''"
+        )
     if rejects:
         add("quarantine", 0, _reject(con, common))
     con.execute("drop table imported")
@@ -53,15 +59,24 @@ def relation(file: Path, payload: Mapping[str, Any]) -> tuple[str, bool]:
     name = literal(file.as_posix())
     if payload["format"] == "parquet":
         return f"read_parquet({name})", False
-    if payload["format"] == "json":
+    if payload["format"] in ("json", "ndjson"):
+        by_line = payload["format"] == "ndjson"
         objects = f"read_json_objects({name}, format = 'auto', maximum_object_size = 268435456)"
+        if by_line:
+            objects = f"(select line as json from {_lines(file)} where json_valid(line))"
         columns = payload["columns"]
         if columns is None:
-            return objects, False
+            return objects, by_line
         picked = ", ".join(f"json_extract_string(json, {literal(_json_path(c))}) as {_quoted(c)}" for c in columns)
-        return f"(select {picked} from {objects})", False
+        return f"(select {picked} from {objects})", by_line
     options = "header = true, all_varchar = true, ignore_errors = true, null_padding = false, store_rejects = true, max_line_size = 16777216"
     return f"read_csv({name}, {options}, encoding = {literal(payload['encoding'])})", True
+
+
+def _lines(file: Path) -> str:
+    """The lines of a text file, column `line`: as CSV of one column with a separator that valid JSON cannot hold."""
+    options = "columns = {'line': 'VARCHAR'}, delim = '\x01', quote = '', escape = '', header = false, auto_detect = false"
+    return f"read_csv({literal(file.as_posix())}, {options}, max_line_size = 16777216)"
 
 
 def _json_path(column: str) -> str:

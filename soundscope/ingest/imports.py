@@ -7,12 +7,14 @@ dataset. What a column may mean is in `fields.py`.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import logging
 import os
 import re
 import shutil
+import zlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -37,8 +39,8 @@ _FORMATS = {
     ".tsv": "csv",
     ".txt": "csv",
     ".json": "json",
-    ".ndjson": "json",
-    ".jsonl": "json",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
     ".parquet": "parquet",
 }
 _PACKED = (".gz", ".zst")
@@ -79,7 +81,11 @@ def import_file(settings: Settings, ledger: Ledger, run_id: str, request: Import
     """
     request = _as_named(request)
     _check(request)
+    if request.encoding == "utf-8" and _begins(request.file) in (b"\xff\xfe", b"\xfe\xff"):
+        request = replace(request, encoding="utf-16")
     form = "json" if is_dump(request.file) else _format(request.file)
+    if form == "ndjson" and not _has_objects(request.file):
+        form = "json"  # one list, whatever the name says
     columns, mapping = _read_as(request, form)
     sha256 = _sha256(request.file)
     payload = {
@@ -199,9 +205,10 @@ def _read_as(request: ImportRequest, form: str) -> tuple[list[str], dict[str, st
 
 def _columns(request: ImportRequest, form: str) -> list[str]:
     payload = {"format": form, "encoding": request.encoding}
+    _check_whole(request.file)
     try:
         with duckdb.connect() as con:
-            if form == "json":
+            if form in ("json", "ndjson"):
                 source, _ = relation(request.file, {**payload, "columns": None})
                 names = con.execute(
                     f"select distinct unnest(json_keys(json)) from {source} where json_type(json) = 'OBJECT'"
@@ -221,6 +228,50 @@ def _columns(request: ImportRequest, form: str) -> list[str]:
     if not columns:
         raise BadInput(f"{request.file.name} holds no rows.", next_step="check that it is the file you meant.")
     return columns
+
+
+def _has_objects(file: Path) -> bool:
+    """Whether a line of it is a JSON object."""
+    source, _ = relation(file, {"format": "ndjson", "columns": None})
+    try:
+        with duckdb.connect() as con:
+            return con.execute(f"select 1 from {source} where json_type(json) = 'OBJECT' limit 1").fetchone() is not None
+    except duckdb.Error:
+        return False
+
+
+def _begins(file: Path) -> bytes:
+    with file.open("rb") as handle:
+        return handle.read(2)
+
+
+def _check_whole(file: Path) -> None:
+    """A compressed file that was cut short is refused: a reader of CSV takes what is there and says nothing."""
+    suffix = file.suffix.lower()
+    try:
+        if suffix == ".gz":
+            with gzip.open(file) as unpacked:
+                while unpacked.read(1 << 20):
+                    pass
+        elif suffix == ".zst":
+            _unpack_frames(file)
+    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+        raise BadInput(
+            f"{file.name} cannot be unpacked: it is damaged or was cut short.", next_step="fetch or compress it again."
+        ) from error
+
+
+def _unpack_frames(file: Path) -> None:
+    frame = None
+    with file.open("rb") as packed:
+        # Small pieces, because a hostile one unpacks to thirty thousand times its size.
+        while piece := packed.read(4096):
+            while piece:
+                frame = frame or zstandard.ZstdDecompressor().decompressobj()
+                frame.decompress(piece)
+                piece, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+    if frame is not None:
+        raise EOFError
 
 
 def _land_bytes(settings: Settings, request: ImportRequest, sha256: str) -> Path:

@@ -27,13 +27,16 @@ def ingest(run: Run, kinds: Sequence[str] = KINDS, say: Callable[[str], None] = 
     if "tracks" in kinds and (new := import_followed(run)):
         say(f"imported {', '.join(new)}")
     outcomes: dict[str, Counter[str]] = {}
+    heard: set[str] = set()
     for kind in kinds:
         outcomes[kind] = Counter()
         while batches := steps.plan_step(run, kind):
             say(f"{kind}: asking for {sum(len(batch.units) for batch in batches):,} in {len(batches)} batches")
             for result in fetch_all(run, batches):
                 outcomes[kind].update(result.outcomes)
-                if result.message:
+                # A refusal is said once, at the end; any other trouble once, however many batches it ended.
+                if result.message and result.message not in heard and result.message not in run.session.refused.values():
+                    heard.add(result.message)
                     say(f"{result.batch}: {result.message}")
             loaded = steps.load_step(run)
             say(f"{kind}: {dict(outcomes[kind])}; loaded {dict(loaded.rows)}, {loaded.quarantined:,} to quarantine")

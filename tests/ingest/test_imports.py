@@ -155,6 +155,35 @@ def test_lines_that_are_no_rows_are_kept_in_quarantine(door: Door, write: Write)
     assert [line[0].strip() for line in kept] == ["s90,too,few", "s91,one,too,0.1,many"]
 
 
+def test_lines_that_are_no_json_are_kept_in_quarantine(door: Door, write: Write) -> None:
+    good = json.dumps({"track_id": ID, "track_name": "One", "track_artist": "Ann"})
+    door.take(write("a.ndjson", f"{good}\nnot json\n\n{good[:-1]}\n"))
+    assert door.ask("select title from raw.tracks") == [("One",)]
+    assert door.ask("select raw_line, row_key from raw.quarantine order by row_key") == [
+        ("not json", "line 2"),
+        (good[:-1], "line 4"),
+    ]
+
+
+def test_a_list_is_read_whatever_its_name_says(door: Door, write: Write) -> None:
+    door.take(write("a.ndjson", json.dumps([{"track_id": ID, "track_name": "One", "track_artist": "Ann"}], indent=1)))
+    assert door.ask("select title from raw.tracks") == [("One",)]
+
+
+def test_utf_16_is_known_by_its_first_bytes(door: Door, write: Write) -> None:
+    door.take(write("a.csv", CSV.replace("Ann", "Ánn").encode("utf-16")))
+    assert door.ask("select artist from raw.tracks") == [("Ánn",)]
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.csv.zst"])
+def test_a_file_that_was_cut_short_is_refused(door: Door, write: Write, name: str) -> None:
+    file = write(name, CSV + "".join(f"{ID[:-5]}{i:05},T{i},Ann,pop,0.{i},-5,70,2019\n" for i in range(5000)))
+    file.write_bytes(file.read_bytes()[:-10])
+    with pytest.raises(BadInput, match="cut short"):
+        door.take(file)
+    assert not list(door.settings.paths.landing.rglob("*"))
+
+
 def test_hostile_titles_pass_unchanged(door: Door, write: Write) -> None:
     titles = [
         "Robert'); drop table raw.tracks;--",

@@ -55,6 +55,28 @@ def test_lists_of_the_day_accumulate_and_bring_genres(own_sandbox: Any, ingest: 
     assert sandbox.asked() == [], "today's list is held"
 
 
+@pytest.mark.slow
+def test_what_is_known_by_an_id_is_looked_up_and_not_searched_for(
+    own_sandbox: Any, ingest: Ingest, rows: Rows, follow: Any
+) -> None:
+    sandbox = own_sandbox(tier="development", today="2022-12-20")
+    follow("deezer")
+    ingest("charts", "tracks")
+    assert rows("select count(distinct isrc) > 90 from raw.tracks where provider = 'deezer'") == [(True,)]
+    assert not [e["path"] for e in sandbox.asked() if "search" in e["path"] or "query=" in e["path"]]
+
+
+@pytest.mark.slow
+def test_a_refusal_by_any_provider_is_heard_once(own_sandbox: Any, ingest: Ingest, follow: Any) -> None:
+    sandbox = own_sandbox(tier="development", today="2022-12-20", off=("spotify", "reccobeats"))
+    ingest("charts")
+    sandbox.fault("search", provider="deezer", kind="status", status=403)
+    outcomes = ingest("tracks")
+    assert set(outcomes["tracks"]) == {"forbidden"}
+    assert len([e for e in sandbox.asked() if e["provider"] == "deezer"]) <= 2, "one for each batch that was under way"
+    assert sum("deezer refuses to answer" in message for message in ingest.messages) == 1  # type: ignore[attr-defined]
+
+
 def test_the_second_archive_fills_in_and_its_differences_are_reported(
     own_sandbox: Any, ingest: Ingest, rows: Rows, follow: Any
 ) -> None:
