@@ -271,6 +271,31 @@ def test_rollback_and_a_new_release(home: Home) -> None:
     assert home.soundscope("rollback", "20000101T000000Z-0000", check=False).returncode == 2
 
 
+def test_a_person_may_overrule_the_gate_and_go_back(home: Home) -> None:
+    def in_use() -> tuple[str, int]:
+        """The one champion, and how many tracks it has scored."""
+        (champion,) = home.ask("select model_id from ml.model_runs where is_champion")
+        return champion[0], home.ask(f"select count(distinct track_id) from ml.predictions where model_id = '{champion[0]}'")[0][
+            0
+        ]
+
+    before, n = in_use()
+    models = json.loads(home.soundscope("models", "--json").stdout)
+    other = next(model["model_id"] for model in models if not model["is_champion"])
+    home.soundscope("models", "promote", other, "--reason", "it is simpler", "--by", "Ada")
+    assert in_use() == (other, n)
+    verdicts = dict(home.ask("select model_id, verdict || ', ' || decided_by || ', ' || reason from ml.model_runs"))
+    assert verdicts[other] == "promoted, Ada, by hand: it is simpler"
+    assert verdicts[before] == f"retired, Ada, by hand: replaced by {other}: it is simpler"
+    home.soundscope("models", "rollback", "--by", "Ada")
+    assert in_use() == (before, n)
+    refused = home.soundscope(
+        "models", "promote", "genre-nobody-20200101T000000", "--reason", "why not", "--by", "Ada", check=False
+    )
+    assert refused.returncode == 2
+    assert "no model genre-nobody" in refused.stderr
+
+
 def test_a_failed_check_publishes_nothing(home: Home) -> None:
     before = home.ask("select release_id from main.release")
     poison = (
