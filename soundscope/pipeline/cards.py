@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -58,7 +58,7 @@ def model_card(run: Run) -> str:
                 ("labels", f"{len(card['classes'])}: " + ", ".join(code(label, 30) for label in card["classes"][:12])),
                 ("values from", ", ".join(f"{code(name)} {n:,}" for name, n in sorted(card["providers"].items()))),
                 ("licences", ", ".join(f"{code(name)} {plain(text)}" for name, text in sorted(card["licences"].items()))),
-                ("left out", plain(card["left_out"])),
+                ("left out", _left_out(card["left_out"])),
                 ("unsure", f"labels below {card['not_sure_below']:g} are marked so"),
             ],
         ),
@@ -67,6 +67,13 @@ def model_card(run: Run) -> str:
         "It is not for deciding about people, and no label is a fact: it repeats what its sources call things. More: docs/classifier.md.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _left_out(reasons: Mapping[str, int]) -> str:
+    most = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    shown = "; ".join(f"{plain(reason, 60)}: {n:,}" for reason, n in most[:3])
+    rest = sum(n for _, n in most[3:])
+    return shown + (f"; {rest:,} for {len(most) - 3} other reasons" if rest else "")
 
 
 def _interval(low: float | None, high: float | None) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from soundscope.ingest.typed import create_raw
 from soundscope.pipeline.cards import quarantine
 from soundscope.pipeline.gates import newest_match_rates
+from soundscope.pipeline.genre_steps import champion
 from soundscope.pipeline.markdown import code, plain, table
 from soundscope.pipeline.ops import request_budget
 
@@ -140,14 +141,20 @@ def _model(run: Run) -> list[str]:
         parts += [f"{trained['verdict']}", str(trained["report"])]
     else:
         why = run.facts.get("training_due")
-        parts.append(
-            f"Training is due ({plain(why)}) and was not done."
-            if why
-            else "Not trained: the champion is young, and nothing drifted."
-        )
+        due = f"Training is due ({plain(why)}) and was not done." if why else "Not trained, because nothing asks for it."
+        parts.append(f"{due} {_champion(run)}")
     if "scored" in run.facts:
         parts.append(f"{run.facts['scored']:,} tracks scored.")
     return parts
+
+
+def _champion(run: Run) -> str:
+    with run.writer() as con:
+        create_raw(con)
+        model_id = champion(con, run.settings.train.target)
+        newest = "select verdict, reason from raw.model_runs where model_id = ? order by fetched_at desc, row_no desc limit 1"
+        row = con.execute(newest, [model_id]).fetchone() if model_id else None
+    return f"In use: {code(model_id)}, {row[0]}: {plain(row[1])}." if row else "No model is in use."
 
 
 def _links(links: Mapping[str, str]) -> str:
