@@ -74,11 +74,12 @@ def purge(run: Run, provider: str) -> Purged:
         gone = known_before - _known_ids(con)
         _forget_named(run, con, gone)
         purge_models.take_back(run, con, models, provider)
-        load_new(con, run.settings.paths.landing)
         _drop_built(con)
         con.execute("checkpoint")
         _forget_ledger(run, provider)
         shutil.rmtree(run.settings.paths.landing / _folder(provider), ignore_errors=True)
+        # The verdict on the models; only now, or what is purged would be loaded again with it.
+        load_new(con, run.settings.paths.landing)
         prune(run.settings, 1)
         result.after = _counts(run, con, provider, models)
     left = result.after.get("rows in releases", 0)
