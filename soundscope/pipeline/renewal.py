@@ -11,6 +11,7 @@ from contextlib import closing
 import duckdb
 
 from soundscope.ingest.load import replay
+from soundscope.ingest.raw_schema import COMMON, RAW
 from soundscope.settings import PROJECT, Settings
 from soundscope.warehouse.connect import open_writer
 
@@ -38,19 +39,20 @@ def reading_rules() -> str:
 def renew_writer(settings: Settings, rules: str | None = None) -> str | None:
     """Load landing anew if the raw tables were read by other rules than today's; returns what was done. To be called under the writer lock.
 
-    A file without a note of its rules gets one. Killed half-way, the next run does it again.
+    A file without a note of its rules gets one; it is loaded anew if its raw tables have columns that nobody knows. Killed half-way, the next
+    run does it again.
 
     Args:
         settings: whose warehouse.
         rules: today's, from `reading_rules` if left out.
     """
     rules = rules or reading_rules()
-    held = _held(settings) if settings.paths.writer.exists() else None
+    held = _held(settings) if settings.paths.writer.exists() else ""
     if held == rules:
         return None
     with closing(open_writer(settings)) as con:
         said = None
-        if held is not None:
+        if held if held is not None else _has_other_columns(con):
             # Types may have changed too, so the tables are made anew and not only emptied.
             con.execute("drop schema if exists raw cascade")
             result = replay(con, settings.paths.landing)
@@ -60,6 +62,14 @@ def renew_writer(settings: Settings, rules: str | None = None) -> str | None:
             )
         con.execute("create or replace table main.read_by as select ? as rules", [rules])
     return said
+
+
+def _has_other_columns(con: duckdb.DuckDBPyConnection) -> bool:
+    query = (
+        "select table_name, column_name from duckdb_columns() where schema_name = 'raw' and database_name = current_database()"
+    )
+    found = con.execute(query).fetchall()
+    return any(name in RAW and column not in {**RAW[name].columns, **COMMON} for name, column in found)
 
 
 def _held(settings: Settings) -> str | None:

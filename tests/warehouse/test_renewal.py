@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from soundscope.ingest import tables as t
 from soundscope.ingest.imports import ImportRequest, import_file
+from soundscope.ingest.typed import create_raw
 from soundscope.pipeline import run as runs
 from soundscope.pipeline import steps
 from soundscope.pipeline.run import open_run
@@ -45,6 +46,19 @@ def test_raw_tables_read_by_other_rules_are_loaded_anew_from_landing(settings: S
         ).all()
     assert len(said) == 1, "once, and not by every run"
     assert "2 rows were loaded anew from 1 landing files" in said[0][0]
+
+
+def test_columns_that_nobody_knows_are_of_an_older_version(settings: Settings) -> None:
+    with open_run(settings, "older version") as run, run.writer() as con:
+        create_raw(con)
+        con.execute("alter table raw.tracks add column of_old varchar")
+        con.execute("drop table main.read_by")
+    for _ in range(2):
+        with open_run(settings, "look") as run, run.writer() as con:
+            create_raw(con)
+            columns = [row[0] for row in con.execute("describe raw.tracks").fetchall()]
+        assert "title" in columns
+        assert "of_old" not in columns
 
 
 def test_log_lines_carry_time_and_run_and_the_log_rotates_in_private(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
