@@ -39,20 +39,19 @@ def reading_rules() -> str:
 def renew_writer(settings: Settings, rules: str | None = None) -> str | None:
     """Load landing anew if the raw tables were read by other rules than today's; returns what was done. To be called under the writer lock.
 
-    A file without a note of its rules gets one; it is loaded anew if its raw tables have columns that nobody knows. Killed half-way, the next
-    run does it again.
+    So they are if they have columns that nobody knows. A file without a note of its rules gets one. Killed half-way, the next run does it again.
 
     Args:
         settings: whose warehouse.
         rules: today's, from `reading_rules` if left out.
     """
     rules = rules or reading_rules()
-    held = _held(settings) if settings.paths.writer.exists() else ""
-    if held == rules:
+    held, strange = _look(settings) if settings.paths.writer.exists() else (None, False)
+    if held == rules and not strange:
         return None
     with closing(open_writer(settings)) as con:
         said = None
-        if held if held is not None else _has_other_columns(con):
+        if held is not None or strange:
             # Types may have changed too, so the tables are made anew and not only emptied.
             con.execute("drop schema if exists raw cascade")
             result = replay(con, settings.paths.landing)
@@ -64,19 +63,14 @@ def renew_writer(settings: Settings, rules: str | None = None) -> str | None:
     return said
 
 
-def _has_other_columns(con: duckdb.DuckDBPyConnection) -> bool:
-    query = (
+def _look(settings: Settings) -> tuple[str | None, bool]:
+    """The noted rules, and whether a raw table has columns that nobody knows."""
+    columns = (
         "select table_name, column_name from duckdb_columns() where schema_name = 'raw' and database_name = current_database()"
     )
-    found = con.execute(query).fetchall()
-    return any(name in RAW and column not in {**RAW[name].columns, **COMMON} for name, column in found)
-
-
-def _held(settings: Settings) -> str | None:
+    noted = "select count(*) from duckdb_tables() where schema_name = 'main' and table_name = 'read_by'"
     with closing(duckdb.connect(str(settings.paths.writer), read_only=True)) as con:
-        if con.execute(
-            "select count(*) from duckdb_tables() where schema_name = 'main' and table_name = 'read_by'"
-        ).fetchone() == (0,):
-            return None
-        row = con.execute("select rules from main.read_by").fetchone()
-    return str(row[0]) if row else None
+        found = con.execute(columns).fetchall()
+        row = con.execute("select rules from main.read_by").fetchone() if con.execute(noted).fetchone() == (1,) else None
+    strange = any(name in RAW and column not in {**RAW[name].columns, **COMMON} for name, column in found)
+    return (str(row[0]) if row else None), strange

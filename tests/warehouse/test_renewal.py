@@ -52,7 +52,6 @@ def test_columns_that_nobody_knows_are_of_an_older_version(settings: Settings) -
     with open_run(settings, "older version") as run, run.writer() as con:
         create_raw(con)
         con.execute("alter table raw.tracks add column of_old varchar")
-        con.execute("drop table main.read_by")
     for _ in range(2):
         with open_run(settings, "look") as run, run.writer() as con:
             create_raw(con)
