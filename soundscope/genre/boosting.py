@@ -30,6 +30,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
         learning_rate: shrinkage of each tree.
         leaves: leaves of a tree.
         columns: share of the columns each tree may use.
+        bins: most thresholds tried in a column, with few labels and many rows; otherwise 63.
         threads: threads used.
         seed: seed of sampling rows and columns.
     """
@@ -40,6 +41,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
         learning_rate: float = 0.05,
         leaves: int = 31,
         columns: float = 0.5,
+        bins: int = 255,
         threads: int = 2,
         seed: int = 0,
     ) -> None:
@@ -47,6 +49,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
         self.learning_rate = learning_rate
         self.leaves = leaves
         self.columns = columns
+        self.bins = bins
         self.threads = threads
         self.seed = seed
 
@@ -71,7 +74,7 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
             "bagging_freq": 1,
             "feature_fraction": self.columns,
             # Fewer thresholds than rows can tell apart cost nothing, and most of the time goes into counting them.
-            "max_bin": 255 if k <= 20 and len(X) >= SHARED_ROWS else 63,
+            "max_bin": self.bins if k <= 20 and len(X) >= SHARED_ROWS else 63,
             "num_threads": self._threads(len(X)),
             "seed": self.seed,
             "deterministic": True,

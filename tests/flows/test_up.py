@@ -249,7 +249,9 @@ def _set_back(settings: Settings, times: dict[str, str]) -> None:
         for run, due in times.items():
             change = "update flow_run set expected_start_time = ?, next_scheduled_start_time = ? where id = ?"
             assert database.execute(change, [due, due, run]).rowcount == 1
-            change = "update flow_run_state set state_details = json_set(state_details, '$.scheduled_time', ?) where flow_run_id = ?"
+            change = (
+                "update flow_run_state set state_details = json_set(state_details, '$.scheduled_time', ?) where flow_run_id = ?"
+            )
             assert database.execute(change, [due.replace(" ", "T") + "Z", run]).rowcount == 1
 
 
