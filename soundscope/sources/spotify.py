@@ -37,7 +37,8 @@ PROBE_ID = "11dFghVXANMlKmJXsNCbNl"
 SEARCH_LIMIT = 5
 # At DEBUG spotipy logs the bearer token and the header that holds the secret, and at ERROR what is expected here: it is to be silent.
 for _name in ("spotipy.client", "spotipy.oauth2"):
-    logging.getLogger(_name).disabled = True
+    # A filter, because whoever configures logging later (Prefect does) switches disabled loggers on again.
+    logging.getLogger(_name).addFilter(lambda record: False)
 
 
 class Spotify:

@@ -152,7 +152,9 @@ def test_no_secret_reaches_landing_ledger_logs_or_messages(
     monkeypatch.setenv("SPOTIPY_CLIENT_ID", "client-id-of-the-test")
     monkeypatch.setenv("SPOTIPY_CLIENT_SECRET", "secret-of-the-test")
     for name in ("", "soundscope", "spotipy", "spotipy.client", "spotipy.oauth2", "urllib3", "requests"):
-        logging.getLogger(name).setLevel(logging.DEBUG)
+        caplog.set_level(logging.DEBUG, logger=name)
+        # As it is after Prefect has set up its own logging.
+        monkeypatch.setattr(logging.getLogger(name), "disabled", False)
     monkeypatch.setattr(logging.getLogger("soundscope"), "propagate", True)
     caplog.set_level(logging.DEBUG)
     sandbox = own_sandbox()
