@@ -14,6 +14,8 @@ from soundscope.genre.calibrate import Calibration, log_loss, log_probability, s
 from soundscope.genre.context import CONTEXT, Catalogue, add_context
 from soundscope.genre.evaluate import majority
 
+pytestmark = pytest.mark.e2e  # every kind of model is fitted
+
 ALL = (*candidates.ALGORITHMS, candidates.STRONGEST)
 
 

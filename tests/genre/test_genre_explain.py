@@ -12,6 +12,7 @@ from soundscope.genre.context import add_context
 from soundscope.genre.explain import BASE, CALIBRATION, attribution, contributions, explain
 from soundscope.genre.tell import in_words, tell
 
+pytestmark = pytest.mark.e2e  # every kind of model is fitted
 MANY = tuple(f"style {i:02d}" for i in range(45))
 
 
