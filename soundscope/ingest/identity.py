@@ -76,8 +76,9 @@ def _folded(words: str) -> str:
     return f"regexp_replace(lower(strip_accents({words})), '[^\\p{{L}}\\p{{N}}]+', '', 'g')"
 
 
-# Chart keys that no track with an id to go on with is called like, letter for letter; what charts now comes first. The credit may name
-# guests after the first act. Names in other scripts keep their letters, so nothing is folded into an empty name.
+# Chart keys that no track with an id to go on with is called like, letter for letter, and that matching has not linked to one (or a person
+# to none); what charts now comes first. The credit may name guests after the first act. Names in other scripts keep their letters, so
+# nothing is folded into an empty name.
 _GUESTS = "'(?i) (featuring|feat\\.?|ft\\.?|with|duet with|&|x|and) .*$'"
 _UNKNOWN_KEYS = f"""
 with keys as (
@@ -86,12 +87,22 @@ with keys as (
 ), known as (
     select distinct {_folded("title")} as title, {_folded("artist")} as artist from raw.tracks
     where (spotify_id is not null or isrc is not null) and title is not null and artist is not null
+), linked as (
+    select title, artist from (
+        select * from raw.track_links
+        qualify row_number() over (partition by title, artist, run_no order by fetched_at desc, landing_file desc, row_no desc) = 1
+    )
+    group by title, artist
+    having bool_and(
+        status in ('matched', 'overridden') and not coalesce(is_other_version, false)
+        and (track_id is null or track_id like 'spotify:%' or track_id like 'isrc:%')
+    )
 )
 select row_number() over (order by newest desc, best, title, artist) - 1, title, artist
 from keys
 where not exists (
     select 1 from known where known.title = {_folded("keys.title")} and known.title <> ''
     and known.artist in ({_folded("keys.artist")}, {_folded(f"regexp_replace(keys.artist, {_GUESTS}, '')")})
-)
+) and not exists (select 1 from linked where linked.title = keys.title and linked.artist = keys.artist)
 order by 1
 """
