@@ -100,14 +100,14 @@ def test_two_workers_of_a_pool_share_server_and_ledger(shared: Settings, databas
             assert time.monotonic() < deadline, logs
             assert _rows(prefect, "select count(*) from flow_run where state_type in ('FAILED', 'CRASHED')") == [(0,)], logs
             time.sleep(1)
+        # A worker that is asked to end while a run's process ends may do neither.
+        while not all("completed successfully" in (tmp_path / f"{name}.log").read_text() for name in ("first", "second")):
+            assert time.monotonic() < deadline, "each worker took one run"
+            time.sleep(0.5)
     runs = _rows(ledger, "select command, status, started_at, ended_at from runs order by started_at")
     assert sorted(run[:2] for run in runs) == [("ingest charts", "completed"), ("maintenance", "completed")]
     assert runs[0][3] <= runs[1][2], "one wrote at a time"
     assert _rows(ledger, "select count(*) from landing_files")[0][0] > 0
     assert len(_rows(prefect, "select name from worker")) == 2
-    assert [(tmp_path / f"{name}.log").read_text().count("completed successfully") >= 1 for name in ("first", "second")] == [
-        True,
-        True,
-    ]
     assert not (shared.paths.prefect / "prefect.db").exists()
     assert not shared.paths.ledger.exists()
