@@ -9,7 +9,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from flows.alerts import ensure_alerts
 from flows.environment import HEARTBEAT_S
+from flows.locks import FileLock
+from soundscope.errors import Busy
 from soundscope.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,9 +22,38 @@ WRITER_LIMIT = "soundscope-writer"
 CRASH_AUTOMATION = "soundscope: mark runs without heartbeat as crashed"
 # A window shorter than three heartbeats marks live runs as crashed.
 SILENCE_S = 3 * HEARTBEAT_S + 5
+_SET_UP_DEADLINE_S = 60.0
 
 
-def ensure_limits(settings: Settings) -> None:
+def set_up(settings: Settings, alone_since: datetime | None) -> None:
+    """Limits, automations and alerts of the running server, and the end of runs that have no process. Safe to repeat.
+
+    One process at a time: two that both see that something is missing would both make it, and the server refuses the second.
+    The environment must point at the running server (`apply_environment`).
+
+    Args:
+        settings: of the installation.
+        alone_since: aware UTC, when nobody else used the server; runs that have told nothing since are crashed. None crashes none.
+
+    Raises:
+        Busy: another process has been at it for a minute.
+    """
+    turn = FileLock(settings.paths.private / "server.setup.lock")
+    try:
+        if not turn.exclusive(_SET_UP_DEADLINE_S):
+            raise Busy(
+                f"Another process has been setting up the Prefect server for {_SET_UP_DEADLINE_S:.0f} s.",
+                next_step=f"look at {settings.paths.logs / 'prefect-server.log'}, end that process, then try again.",
+            )
+        ensure_limits()
+        ensure_alerts(settings)
+        if alone_since is not None:
+            crash_abandoned_runs(alone_since)
+    finally:
+        turn.close()
+
+
+def ensure_limits() -> None:
     """Make the writer's concurrency limit and the crash automation, or bring them up to date. Safe to repeat.
 
     The environment must point at the running server (`apply_environment`).
@@ -40,8 +72,8 @@ def ensure_limits(settings: Settings) -> None:
             client.update_automation(found[0].id, wanted)
 
 
-def crash_abandoned_runs() -> int:
-    """Mark runs as crashed that claim to be going on, when no process but this one uses the server; returns how many.
+def crash_abandoned_runs(alone_since: datetime) -> int:
+    """Mark runs as crashed that claim to be going on and have told nothing since no process used the server; returns how many.
 
     Their processes died with the last server, so no heartbeat of theirs is missed by this one.
     """
@@ -51,7 +83,7 @@ def crash_abandoned_runs() -> int:
 
     going_on = FlowRunFilter.model_validate({"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}})
     with get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(flow_run_filter=going_on)
+        runs = [run for run in client.read_flow_runs(flow_run_filter=going_on) if run.state and run.state.timestamp < alone_since]
         for run in runs:
             state: State[Any] = Crashed(message="Its process ended without a word; found at the next start of SoundScope.")
             client.set_flow_run_state(run.id, state, force=True)

@@ -1,4 +1,4 @@
-"""Serve the deployments of `prefect.yaml` from this machine: `python -m flows.schedules FILE READY [--alone]`.
+"""Serve the deployments of `prefect.yaml` from this machine: `python -m flows.schedules FILE READY [ALONE_SINCE]`.
 
 Started by `flows/up.py`, which sets the environment; flows are imported by their entrypoints, and each run is a process
 of its own.
@@ -12,14 +12,14 @@ import json
 import os
 import signal
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from flows.alerts import ensure_alerts
 from flows.environment import HEARTBEAT_S
-from flows.guards import crash_abandoned_runs, ensure_limits, skip_missed_runs
+from flows.guards import set_up, skip_missed_runs
 from flows.locks import FileLock
 from soundscope.errors import BadInput, SoundScopeError
 from soundscope.settings import load_settings
@@ -152,7 +152,8 @@ async def _forget_others(served: set[Any]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Serve; returns the exit status."""
-    file, ready, alone = Path(arguments[0]).resolve(), Path(arguments[1]), "--alone" in arguments
+    file, ready = Path(arguments[0]).resolve(), Path(arguments[1])
+    alone_since = datetime.fromisoformat(arguments[2]) if len(arguments) > 2 else None
     os.chdir(file.parent)
     try:
         read_deployments(file)
@@ -160,10 +161,7 @@ def main(arguments: list[str]) -> int:
         # A user of the server in its own right: if `up` is killed, the server stays until the runs are cancelled.
         users = FileLock(settings.paths.private / "server.users")
         users.shared(10)
-        ensure_limits(settings)
-        ensure_alerts(settings)
-        if alone:
-            crash_abandoned_runs()
+        set_up(settings, alone_since)
         skip_missed_runs()
         asyncio.run(serve(file, ready))
     except SoundScopeError as error:

@@ -19,10 +19,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from flows.alerts import ensure_alerts
 from flows.environment import (
     LOOPBACK,
     apply_environment,
@@ -31,7 +31,7 @@ from flows.environment import (
     credentials_file,
     prefect_environment,
 )
-from flows.guards import crash_abandoned_runs, ensure_limits
+from flows.guards import set_up
 from flows.locks import FileLock, is_held
 from soundscope.errors import BadInput, Busy, SoundScopeError
 from soundscope.settings import PROJECT, Settings
@@ -41,7 +41,6 @@ __all__ = [
     "apply_environment",
     "credentials",
     "credentials_file",
-    "ensure_limits",
     "ensure_server",
     "prefect_environment",
     "revive",
@@ -80,13 +79,14 @@ class Server:
         address: `http://127.0.0.1:<port>`, the dashboard.
         pid: of the server's process.
         started_here: whether this process started it.
-        alone: whether no other process used it when this one came, so that runs that claim to be going on have no process.
+        alone_since: aware UTC, when this process came, if no other used it then: runs that claim to be going on since before have
+            no process. None if there were others.
     """
 
-    def __init__(self, settings: Settings, users: FileLock, *, alone: bool) -> None:
+    def __init__(self, settings: Settings, users: FileLock, *, alone_since: datetime | None) -> None:
         self._settings = settings
         self._users: FileLock | None = users
-        self.alone = alone
+        self.alone_since = alone_since
         self.started_here = False
         self.process: subprocess.Popen[bytes] | None = None
         self.address = ""
@@ -138,14 +138,11 @@ def start(settings: Settings, progress: Callable[[str], None] = say, meanwhile: 
     private = settings.paths.private
     users, turn = FileLock(private / "server.users"), FileLock(private / "server.start.lock")
     try:
-        alone = users.exclusive()
-        for lock_taken, what in ((users.shared(START_DEADLINE_S), "stopping"), (turn.exclusive(START_DEADLINE_S), "starting")):
-            if not lock_taken:
-                raise Busy(
-                    f"Another process has been {what} the Prefect server for {START_DEADLINE_S:.0f} s.",
-                    next_step=f"look at {_log(settings)}, end that process, then try again.",
-                )
-        server = Server(settings, users, alone=alone)
+        _take(settings, turn.exclusive(START_DEADLINE_S), "starting")
+        # Within one's turn: two that come at once are not both alone.
+        alone_since = datetime.now(UTC) if users.exclusive() else None
+        _take(settings, users.shared(START_DEADLINE_S), "stopping")
+        server = Server(settings, users, alone_since=alone_since)
         if is_held(private / "server.lock"):
             server.address = _wait_for_answer(settings, None, progress)
         else:
@@ -164,6 +161,14 @@ def start(settings: Settings, progress: Callable[[str], None] = say, meanwhile: 
     return server
 
 
+def _take(settings: Settings, taken: bool, what: str) -> None:
+    if not taken:
+        raise Busy(
+            f"Another process has been {what} the Prefect server for {START_DEADLINE_S:.0f} s.",
+            next_step=f"look at {_log(settings)}, end that process, then try again.",
+        )
+
+
 @contextmanager
 def ensure_server(
     settings: Settings, progress: Callable[[str], None] = say, meanwhile: Callable[[], None] | None = None
@@ -177,10 +182,7 @@ def ensure_server(
     """
     with start(settings, progress, meanwhile) as server:
         apply_environment(settings, server.address)
-        ensure_limits(settings)
-        ensure_alerts(settings)
-        if server.alone:
-            crash_abandoned_runs()
+        set_up(settings, server.alone_since)
         with _kept_alive(settings, server):
             yield server.address
 

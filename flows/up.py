@@ -95,7 +95,14 @@ def _start_children(
     ready = paths.private / "schedules.json"
     ready.unlink(missing_ok=True)
     started.callback(ready.unlink, missing_ok=True)
-    command = [sys.executable, "-m", "flows.schedules", str(deployments), str(ready), *(["--alone"] if server.alone else [])]
+    command = [
+        sys.executable,
+        "-m",
+        "flows.schedules",
+        str(deployments),
+        str(ready),
+        *([server.alone_since.isoformat()] if server.alone_since else []),
+    ]
     launch("the schedules", command, "schedules.log", 40, secrets=True).wait_until(ready.exists, READY_DEADLINE_S)
     if with_app and find_spec("streamlit"):
         app_port = free_port(settings.server.app_port, "the app")

@@ -12,7 +12,7 @@ from soundscope.settings import PROJECT
 
 # A package may import those before it, and itself.
 ORDER = [
-    "errors", "settings", "sources", "ingest", "match", "trends", "genre", "profile", "warehouse", "pipeline", "output", "cli", "app",
+    "errors", "processes", "settings", "sources", "ingest", "match", "trends", "genre", "profile", "warehouse", "pipeline", "output", "cli", "app",
 ]  # fmt: skip
 
 

@@ -167,7 +167,12 @@ def trouble(models: Path, model_id: str, sha256: str | None = None) -> str | Non
         return f"the file of model {model_id} is missing"
     except OSError as error:
         return f"the file of model {model_id} cannot be read ({error.strerror})"
-    return f"the file of model {model_id} is damaged" if sha256 is not None and found != sha256 else None
+    try:
+        # A warehouse made anew has no record of the model yet; the card beside the file always has.
+        promised = {sha256, read_card(models, model_id).get("sha256")} - {None}
+    except SoundScopeError as error:
+        return f"the card of model {model_id} cannot be used ({str(error).splitlines()[0]})"
+    return f"the file of model {model_id} is damaged" if promised - {found} else None
 
 
 def read_card(models: Path, model_id: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from soundscope.errors import SoundScopeError
 from soundscope.ingest import tables as t
+from soundscope.processes import is_running
 from soundscope.settings import Settings
 from soundscope.sources.base import Outcome, Unit
 
@@ -135,7 +136,7 @@ class Ledger:
                     t.runs.c.status == "running", t.runs.c.host == socket.gethostname()
                 )
             ).all()
-            dead = [row.run_id for row in rows if not _alive(row.pid)]
+            dead = [row.run_id for row in rows if not is_running(row.pid)]
             if dead:
                 connection.execute(
                     sa.update(t.runs)
@@ -363,16 +364,6 @@ def _sqlite_connect(connection: Any, _record: Any) -> None:
 def _sqlite_begin(connection: sa.Connection) -> None:
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _alive(pid: int | None) -> bool:
-    try:
-        os.kill(pid or 0, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return bool(pid)
 
 
 def _first_line(error: Exception) -> str:

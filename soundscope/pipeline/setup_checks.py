@@ -20,6 +20,7 @@ from soundscope.pipeline.finding import Finding
 from soundscope.pipeline.healing import damage_of
 from soundscope.pipeline.release_checks import check_releases
 from soundscope.pipeline.stored_checks import check_landing, check_ledger
+from soundscope.processes import is_running
 from soundscope.settings import Settings
 from soundscope.warehouse.lock import lock_owner, no_writer, stale_owner
 
@@ -100,7 +101,9 @@ def dead_spill(settings: Settings) -> list[Path]:
     """Folders of spilled data whose process is gone."""
     folders = [folder for folder in settings.paths.temp.glob("*-*") if folder.is_dir()]
     return [
-        folder for folder in folders if folder.name.rsplit("-", 1)[1].isdigit() and not _alive(int(folder.name.rsplit("-", 1)[1]))
+        folder
+        for folder in folders
+        if folder.name.rsplit("-", 1)[1].isdigit() and not is_running(int(folder.name.rsplit("-", 1)[1]))
     ]
 
 
@@ -116,16 +119,6 @@ def _is_held(lock: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _ports(settings: Settings) -> Iterator[Finding]:

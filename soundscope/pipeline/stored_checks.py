@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from soundscope.errors import SoundScopeError
 from soundscope.ingest import tables as t
 from soundscope.ingest.ledger import MIGRATIONS, utcnow
 from soundscope.pipeline.finding import Finding
+from soundscope.processes import is_running
 from soundscope.settings import Settings
 from soundscope.sources.internal import PROVIDER
 
@@ -69,7 +69,7 @@ def _database(connection: sa.Connection, where: str) -> Iterator[Finding]:
 def _runs(connection: sa.Connection) -> Iterator[Finding]:
     r = t.runs.c
     here = sa.select(r.run_id, r.pid).where(r.status == "running", r.host == socket.gethostname())
-    dead = [row.run_id for row in connection.execute(here) if not _alive(row.pid)]
+    dead = [row.run_id for row in connection.execute(here) if not is_running(row.pid)]
     if dead:
         words = f"{len(dead)} runs claim to be going on and have no process: {', '.join(dead[:3])}"
         yield Finding("ledger", "runs", "leftover", words, f"the next run or {_FIX} notes that they crashed")
@@ -154,13 +154,3 @@ def _name(settings: Settings) -> str:
         if settings.ledger_url
         else str(settings.paths.ledger)
     )
-
-
-def _alive(pid: int | None) -> bool:
-    try:
-        os.kill(pid or 0, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return bool(pid)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import duckdb
 
+from soundscope.processes import is_running
 from soundscope.errors import BadInput, Busy, DiskFull, SoundScopeError
 from soundscope.settings import Settings
 from soundscope.warehouse.lock import holds_lock, lock_owner
@@ -98,7 +99,7 @@ def remove_dead_spill(settings: Settings) -> None:
     """Delete the spill folders of processes that ended without doing so."""
     for folder in settings.paths.temp.glob("*-*"):
         pid = re.search(r"-(\d+)$", folder.name)
-        if pid and folder.is_dir() and not _alive(int(pid.group(1))):
+        if pid and folder.is_dir() and not is_running(int(pid.group(1))):
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -163,16 +164,6 @@ def _cannot_open_writer(file: Path, error: duckdb.Error) -> SoundScopeError:
 
 def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0].rstrip(".")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _mb(size: int) -> str:

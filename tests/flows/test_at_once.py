@@ -28,7 +28,9 @@ with ensure_server(settings) as address:
     # Nobody begins before both are there, and each writes for a while.
     here = settings.home / f"here-{time.time_ns()}"
     here.touch()
+    deadline = time.monotonic() + 60
     while len(list(settings.home.glob("here-*"))) < 2:
+        assert time.monotonic() < deadline, "the other process never came"
         time.sleep(0.05)
 
     @flow
@@ -52,7 +54,7 @@ def test_two_flows_started_at_once_write_one_after_the_other(settings: Settings,
         for _ in range(2)
     ]
     said = [process.communicate(timeout=150) for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    assert [process.returncode for process in both] == [0, 0], "\n\n".join(err[-3000:] for _, err in said)
     answers = [json.loads(out.splitlines()[-1]) for out, _ in said]
     assert answers[0] == answers[1], "one server, and both did all of it"
     with closing(Ledger.open(settings)) as ledger:

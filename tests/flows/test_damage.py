@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.kills import Installation
@@ -22,6 +24,13 @@ def _flip(file: Path, times: int) -> None:
     file.write_bytes(bytes(content))
 
 
+def _champion(home: Installation) -> str:
+    with closing(duckdb.connect(str(home.path / "warehouse" / "soundscope.duckdb"), read_only=True)) as con:
+        found = con.execute("select model_id from ml.model_runs where is_champion and target = 'genre'").fetchone()
+    assert found is not None
+    return str(found[0])
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     made = Installation(tmp_path_factory.mktemp("damaged"), 4450)
@@ -37,7 +46,7 @@ def test_damaged_files_are_set_aside_and_made_anew(home: Installation, what: str
     private, before = warehouse / ".private", home.digests()
     if what == "writer and model":
         _truncate(private / "writer.duckdb")
-        _flip(next((warehouse / "models").glob("*/model.skops")), 1)
+        _flip(warehouse / "models" / _champion(home) / "model.skops", 1)
     elif what == "ledger and landing":
         for companion in private.glob("ledger.sqlite-*"):
             companion.unlink()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +21,7 @@ from flows import server
 from flows.environment import child_environment
 from flows.locks import is_held
 from soundscope.errors import SoundScopeError
-from soundscope.settings import Settings, load_settings
+from soundscope.settings import PROJECT, Settings, load_settings
 
 pytestmark = pytest.mark.e2e
 
@@ -79,7 +80,7 @@ def _auth(up: SimpleNamespace) -> tuple[str, str]:
 def test_a_taken_port_is_left_to_its_owner(up: SimpleNamespace) -> None:
     assert up.wanted < int(up.server.address.rsplit(":", 1)[1]) < up.wanted + 50
     assert up.server.started_here
-    assert up.server.alone
+    assert up.server.alone_since is not None
     assert requests.get(f"{up.server.address}/api/health", timeout=5).json() is True
 
 
@@ -159,15 +160,23 @@ def test_the_second_user_gets_the_running_server_and_leaves_it(up: SimpleNamespa
     with server.start(up.settings) as second:
         assert (second.pid, second.address) == (up.server.pid, up.server.address)
         assert not second.started_here
-        assert not second.alone
+        assert second.alone_since is None
     assert server.running(up.settings) == up.server.address
 
 
 def test_limits_are_made_once(up: SimpleNamespace, client_environment: None) -> None:
     from prefect.client.orchestration import get_client
 
-    server.ensure_limits(up.settings)
-    server.ensure_limits(up.settings)
+    # Several processes at the same moment, each with a Prefect client of its own: the server refuses a second of the same name.
+    program = (
+        "import sys, time; from flows.guards import set_up; from soundscope.settings import load_settings;"
+        "import prefect.client.orchestration; time.sleep(max(0, float(sys.argv[1]) - time.time()));"
+        "set_up(load_settings(), None)"
+    )
+    environment = child_environment(up.settings, up.server.address)
+    begin = str(time.time() + 8)
+    several = [subprocess.Popen([sys.executable, "-c", program, begin], cwd=PROJECT, env=environment) for _ in range(3)]
+    assert [process.wait(60) for process in several] == [0, 0, 0]
     with get_client(sync_client=True) as client:
         assert [(limit.name, limit.limit) for limit in client.read_global_concurrency_limits()] == [("soundscope-writer", 1)]
         automations = client.read_automations()
@@ -186,11 +195,13 @@ def test_a_run_without_a_process_is_marked_crashed(up: SimpleNamespace, client_e
     def abandoned() -> None:
         """Never runs: only its record is made."""
 
+    before = datetime.now(UTC)
     with get_client(sync_client=True) as client:
         run = client.create_flow_run(abandoned, state=Running())
-        assert crash_abandoned_runs() == 1
+        assert crash_abandoned_runs(before) == 0, "it has told something since"
+        assert crash_abandoned_runs(datetime.now(UTC)) == 1
         assert client.read_flow_run(run.id).state.is_crashed()
-        assert crash_abandoned_runs() == 0
+        assert crash_abandoned_runs(datetime.now(UTC)) == 0
 
 
 def test_artifacts_keep_their_keys(up: SimpleNamespace, client_environment: None) -> None:
