@@ -1,12 +1,13 @@
 """Kill runs of the pipeline at random moments and see that each next run ends well: `python benchmarks/kills.py [--kills 200] [--seed 5]`.
 
 A small sandbox in a temporary folder. Every tenth kill is followed by an undisturbed run whose tables must equal those of a home that was
-never disturbed.
+never disturbed. Only what was really killed counts: a run that ends before its moment is no kill. With `--folder` it goes on where it was stopped.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import random
@@ -32,7 +33,7 @@ def main() -> None:
         "--folder", type=Path, help="keep the two homes here and use them again, instead of making new ones each time"
     )
     said = parser.parse_args()
-    draw, began = random.Random(said.seed), time.monotonic()
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
         folder = said.folder or Path(temporary)
         calm, shaken = (Installation(Path(folder, name), port) for name, port in (("calm", 4300), ("shaken", 4350)))
@@ -42,20 +43,51 @@ def main() -> None:
             calm.complete()
         # The first run also makes the server's database and trains; those that are killed are like the second.
         longest = calm.complete()
-        expected = calm.digests()
-        done: Counter[str] = Counter()
-        recovered = []
-        for number in range(1, said.kills + 1):
-            done[kill_once(shaken, draw, longest).rsplit(" after", 1)[0]] += 1
-            if number % _ROUND == 0 or number == said.kills:
-                recovered.append(shaken.complete())
-                assert shaken.digests() == expected, f"after {number} kills the tables differ"
+        print(f"undisturbed run {longest:.0f} s", flush=True)
+        done, late, recovered = _kill(shaken, calm.digests(), folder / "kills.jsonl", said.kills, said.seed, longest)
     print(f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, seed {said.seed}")
-    print(f"{said.kills} kills: " + ", ".join(f"{n} times {what}" for what, n in sorted(done.items())))
+    print(f"{done.total()} kills: " + ", ".join(f"{n} times {what}" for what, n in sorted(done.items())))
+    print(f"{late} runs ended before their moment came")
     print(
-        f"undisturbed run {longest:.0f} s; runs after kills {min(recovered):.0f} to {max(recovered):.0f} s, tables equal each time"
+        f"undisturbed run {longest:.0f} s; {len(recovered)} runs after kills {min(recovered):.0f} to {max(recovered):.0f} s, "
+        "tables equal each time"
     )
     print(f"{time.monotonic() - began:.0f} s in all")
+
+
+def _kill(
+    shaken: Installation, expected: dict[str, str], notes: Path, wanted: int, seed: int, longest: float
+) -> tuple[Counter[str], int, list[float]]:
+    """What was killed how often, how many runs ended too early for it, and how long each undisturbed run in between took, in seconds.
+
+    Each try and each recovery is a line of `notes`; those that are there already count.
+    """
+    kept = [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
+    done = Counter(entry["killed"] for entry in kept if entry.get("killed"))
+    tried = sum("killed" in entry for entry in kept)
+    recovered = [entry["recovered_s"] for entry in kept if "recovered_s" in entry]
+    while done.total() < wanted or len(recovered) < -(-wanted // _ROUND):
+        if done.total() >= min(wanted, _ROUND * (len(recovered) + 1)):
+            recovered.append(shaken.complete())
+            # Moments are drawn from as long as a run takes now, under the load of now.
+            longest = recovered[-1]
+            found = shaken.digests()
+            wrong = [table for table, digest in found.items() if digest != expected[table]]
+            assert not wrong, f"after {done.total()} kills these tables differ: {wrong}; {found}; expected {expected}"
+            _note(notes, {"recovered_s": recovered[-1], "after": done.total()})
+            continue
+        tried += 1
+        said = kill_once(shaken, random.Random(f"{seed} {tried}"), longest)
+        what = None if said.startswith("nothing") else said.rsplit(" after", 1)[0]
+        done.update([what] if what else [])
+        _note(notes, {"killed": what, "said": said})
+    return done, tried - done.total(), recovered
+
+
+def _note(notes: Path, entry: dict[str, object]) -> None:
+    print(entry, flush=True)
+    with notes.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")
 
 
 if __name__ == "__main__":
