@@ -7,6 +7,7 @@ from prefect import flow
 from flows.active import active_run, named, say
 from flows.tasks import submit
 from soundscope.pipeline.purge import expire
+from soundscope.pipeline.thinning import thin_landing
 from soundscope.pipeline.upkeep import compact_writer, trim_ledger
 
 
@@ -14,7 +15,8 @@ from soundscope.pipeline.upkeep import compact_writer, trim_ledger
 def maintenance() -> dict[str, int]:
     """Remove values that are older than their provider lets them be kept; what is still wanted is fetched anew by the next ingest.
 
-    Then old notes leave the ledger, and the private file is copied into a smaller one if much of it is free.
+    Then results of SoundScope itself that newer ones replaced long ago leave landing, old notes leave the ledger, and the private file is
+    copied into a smaller one if much of it is free.
 
     Returns:
         Landed files removed per provider.
@@ -23,6 +25,12 @@ def maintenance() -> dict[str, int]:
         removed = submit("expire", "remove expired values", lambda: expire(run)).result()
         words = ", ".join(f"{n:,} files of {provider}" for provider, n in removed.items()) or "nothing is past its time"
         say(f"maintenance: {words}")
+        files, size = submit("thin", "remove results that were replaced", lambda: thin_landing(run)).result()
+        say(
+            f"landing: {files:,} files of results that were replaced, {size / 1e6:.1f} MB"
+            if files
+            else "landing: nothing is surplus"
+        )
         trimmed = submit("trim", "remove old notes of the ledger", lambda: trim_ledger(run)).result()
         say("ledger: " + (", ".join(f"{n:,} rows of {table}" for table, n in trimmed.items()) or "nothing is old"))
         sizes = submit("compact", "give back unused space", lambda: compact_writer(run)).result()

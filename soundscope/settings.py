@@ -137,6 +137,7 @@ class RetentionSettings(_Strict):
 
     releases: int = Field(default=5, ge=1)
     ledger_days: int = Field(default=400, ge=30, description="older attempts, checks and runs leave the ledger")
+    landing_days: int = Field(default=400, ge=1, description="older results of SoundScope itself leave landing once replaced")
 
 
 class Paths:

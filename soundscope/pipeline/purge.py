@@ -109,7 +109,7 @@ def expire(run: Run, now: datetime | None = None, only: dict[str, timedelta] | N
         limit = (now or utcnow()) - ttl
         root = run.settings.paths.landing
         old = (
-            [path for path in landing.files(root / _folder(provider)) if _landed_at(path) < limit]
+            [path for path in landing.files(root / _folder(provider)) if landed_at(path) < limit]
             if (root / _folder(provider)).exists()
             else []
         )
@@ -130,8 +130,8 @@ def expire(run: Run, now: datetime | None = None, only: dict[str, timedelta] | N
     return removed
 
 
-def _landed_at(path: Path) -> datetime:
-    # The name begins with the instant the file was begun; a copy of the warehouse keeps it.
+def landed_at(path: Path) -> datetime:
+    """When a landing file was begun (UTC): its name begins with that instant, which a copy of the warehouse keeps."""
     return datetime.strptime(path.name[:15], "%Y%m%dT%H%M%S")
 
 

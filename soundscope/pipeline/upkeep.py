@@ -1,6 +1,6 @@
 """Keeping an installation small: old notes leave the ledger, and the private file gives back the space that it no longer uses.
 
-What may not be kept any longer (a provider's terms) is removed by `purge.expire`. Landing is never thinned out: everything is made from it.
+What may not be kept any longer (a provider's terms) is removed by `purge.expire`; what landing need not keep, by `thinning`.
 """
 
 from __future__ import annotations
