@@ -1,4 +1,4 @@
-"""The 420 read keys against the names that the readers found for them, with all other golden tracks and traps beside: no catalogue is needed.
+"""The 620 read keys against the names that the readers found for them, with all other golden tracks and traps beside: no catalogue is needed.
 
 This gates every change: a right track must be found under its name, a key whose song is absent must not be linked to any of the others.
 Against the whole catalogue the same keys are measured by `test_golden_read.py` and `benchmarks/matching_golden.py`.
@@ -14,9 +14,9 @@ import pytest
 from soundscope.match import match_keys
 
 FOLDER = Path(__file__).parent
-# Of 342 keys whose song is at hand, as many are missed, and of those found, as many versions are not known by name alone, or are marked
+# Of 493 keys whose song is at hand, as many are missed, and of those found, as many versions are not known by name alone, or are marked
 # although they charted (live hits). docs/matching.md lists the kinds. Whoever mends one lowers the figure.
-MISSED, NOT_MARKED, MARKED_FALSELY = 18, 11, 10
+MISSED, NOT_MARKED, MARKED_FALSELY = 18, 11, 11
 TEXT = {"dtype": "str", "keep_default_na": False}
 
 

@@ -1,4 +1,4 @@
-"""420 chart keys read by two independent readers (a third decided where they differed), against the real catalogue the names come from.
+"""620 chart keys read by two independent readers (a third decided where they differed), against the real catalogue the names come from.
 
 The sample is stratified by decade and by the way keys were matched, so that hard ones weigh far more than in a chart: its figures are for
 finding faults and for seeing that none is added, not for quoting. `read_cases.csv` holds names and decisions alone. A link is the right song if its title equals the expected one under the benchmark's
@@ -52,9 +52,8 @@ def read(benchmark: ModuleType, realdata: Path) -> pd.DataFrame:
             {benchmark.frozen_artist(act) for act in re.split("[;,]", str(row[name]))}
             for name in ("artists_found", "expected_artists")
         ]
-        return benchmark.frozen_title(str(row["title_found"])) == benchmark.frozen_title(row["expected_title"]) and bool(
-            acts[0] & acts[1]
-        )
+        titles = [benchmark.frozen_title(str(row[name]).replace("’", "'")) for name in ("title_found", "expected_title")]
+        return titles[0] == titles[1] and bool(acts[0] & acts[1])
 
     frame["linked"] = frame["status"].isin(["matched", "overridden"])
     frame["absent"] = frame["expected_title"] == "absent"
