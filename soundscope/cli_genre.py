@@ -18,6 +18,14 @@ By = Annotated[str | None, typer.Option(help="Who decides; your user name if lef
 Publish = Annotated[bool, typer.Option("--publish/--no-publish", help="Score with it and publish a release at once.")]
 ModelId = Annotated[str, typer.Argument(help="Id of the model, as `soundscope models` lists it.")]
 
+TuneMinutes = Annotated[
+    float | None, typer.Option("--tune", min=0, metavar="MINUTES", help="Try settings of the candidates first, for so long.")
+]
+TuneTrials = Annotated[
+    int | None,
+    typer.Option(min=0, metavar="N", help="Try at most so many settings; the same number and seed choose the same ones."),
+]
+
 models_app = typer.Typer(
     help="Trained models: their figures, the verdict on each, and which one is used.", invoke_without_command=True
 )
@@ -47,13 +55,16 @@ def _who(by: str | None) -> str:
         raise BadInput("It is not known who decides.", next_step="say so with --by NAME.") from error
 
 
-def train(json: Json = False) -> None:
+def train(tune: TuneMinutes = None, tune_trials: TuneTrials = None, json: Json = False) -> None:
     """Train the candidates on the built tables; the gate decides whether the best of them is used."""
     from soundscope.output import show_json
     from soundscope.pipeline import steps
     from soundscope.pipeline.run import open_run
 
-    with open_run(_settings(), "train") as begun:
+    asked = {name: value for name, value in (("tune_minutes", tune), ("tune_trials", tune_trials)) if value is not None}
+    settings = _settings()
+    settings = settings.model_copy(update={"train": settings.train.model_copy(update=asked)})
+    with open_run(settings, "train") as begun:
         steps.begin_release(begun)
         outcome = steps.train_step(begun)
         steps.build_step(begun, ("ml",))

@@ -122,6 +122,8 @@ class TrainSettings(_Strict):
     min_rows: int = Field(default=50, ge=2, description="fewer trainable rows than this and nothing is trained")
     min_class_rows: int = Field(default=5, ge=2, description="a rarer class is left out, and counted")
     every_days: float = Field(default=7, gt=0, description="a champion older than this is challenged")
+    tune_minutes: float = Field(default=0, ge=0, description="time for trying settings of the candidates; 0: no limit of time")
+    tune_trials: int = Field(default=0, ge=0, description="most settings tried; 0: no such limit. Both 0: nothing is tried")
 
 
 class AlertSettings(_Strict):

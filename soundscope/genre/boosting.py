@@ -16,6 +16,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 # Rounds times classes: each round grows one tree per class, so this bounds the time whatever the number of labels.
 _TREES = 6000
 SHARED_ROWS = 20_000
+FEW_LABELS = 20
+
+
+def usual_leaves(n_classes: int) -> int:
+    """Leaves of a tree where nothing else is asked for: a label among many has too few rows for large trees."""
+    return 31 if n_classes <= FEW_LABELS else 15
 
 
 class BoostedTrees(ClassifierMixin, BaseEstimator):
@@ -31,6 +37,8 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
         leaves: leaves of a tree.
         columns: share of the columns each tree may use.
         bins: most thresholds tried in a column, with few labels and many rows; otherwise 63.
+        l2: penalty on the size of a leaf's step.
+        min_rows: fewest rows in a leaf, fewer in small data.
         threads: threads used.
         seed: seed of sampling rows and columns.
     """
@@ -42,6 +50,8 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
         leaves: int = 31,
         columns: float = 0.5,
         bins: int = 255,
+        l2: float = 1.0,
+        min_rows: int = 20,
         threads: int = 2,
         seed: int = 0,
     ) -> None:
@@ -50,6 +60,8 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
         self.leaves = leaves
         self.columns = columns
         self.bins = bins
+        self.l2 = l2
+        self.min_rows = min_rows
         self.threads = threads
         self.seed = seed
 
@@ -65,16 +77,16 @@ class BoostedTrees(ClassifierMixin, BaseEstimator):
         settings = {
             "objective": "multiclass" if k > 2 else "binary",
             "learning_rate": rate,
-            "num_leaves": self.leaves if k <= 20 else min(self.leaves, 15),
-            "min_data_in_leaf": max(min(20, len(X) // 50), 2),
-            "min_sum_hessian_in_leaf": 1e-3 if k <= 20 else 0.1,
-            "max_delta_step": 0.0 if k <= 20 else 3.0,
-            "lambda_l2": 1.0,
+            "num_leaves": self.leaves,
+            "min_data_in_leaf": max(min(self.min_rows, len(X) // 50), 2),
+            "min_sum_hessian_in_leaf": 1e-3 if k <= FEW_LABELS else 0.1,
+            "max_delta_step": 0.0 if k <= FEW_LABELS else 3.0,
+            "lambda_l2": self.l2,
             "bagging_fraction": 0.8,
             "bagging_freq": 1,
             "feature_fraction": self.columns,
             # Fewer thresholds than rows can tell apart cost nothing, and most of the time goes into counting them.
-            "max_bin": self.bins if k <= 20 and len(X) >= SHARED_ROWS else 63,
+            "max_bin": self.bins if k <= FEW_LABELS and len(X) >= SHARED_ROWS else 63,
             "num_threads": self._threads(len(X)),
             "seed": self.seed,
             "deterministic": True,

@@ -6,7 +6,7 @@ it looks at, how it fills what is missing and what it needs held back is its own
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from soundscope.errors import BadInput
 from soundscope.genre import features
-from soundscope.genre.boosting import SHARED_ROWS, BoostedTrees
+from soundscope.genre.boosting import FEW_LABELS, SHARED_ROWS, BoostedTrees, usual_leaves
 from soundscope.genre.calibrate import Calibration, log_loss
 from soundscope.genre.context import CONTEXT
 from soundscope.genre.forest import CompactForest
@@ -31,8 +31,6 @@ BASELINE = "softmax_regression"
 STRONGEST = "evidence_ensemble"
 # Rows times classes from which the ensemble no longer fits into a night's run: 45 thousand rows of some 700 dirty labels took nine minutes.
 _ENSEMBLE_WORK = 20_000_000
-# Labels from which scikit-learn's boosting is left out; LightGBM is of the same kind and many times faster there.
-_HIST_CLASSES = 20
 
 
 class Candidate(Protocol):
@@ -156,12 +154,12 @@ class Tabular(ClassifierMixin, BaseEstimator):
 
 
 def _forest(n: int, n_classes: int, threads: int, seed: int) -> CompactForest:
-    return CompactForest(200 if n_classes <= 20 else 100, threads=threads, seed=seed)
+    return CompactForest(200 if n_classes <= FEW_LABELS else 100, threads=threads, seed=seed)
 
 
 def _hist(n: int, n_classes: int, threads: int, seed: int) -> HistGradientBoostingClassifier:
     # One tree per class and round: rounds shrink as classes grow, and a strong penalty keeps rare classes from running away.
-    few = n_classes <= 20
+    few = n_classes <= FEW_LABELS
     return HistGradientBoostingClassifier(
         max_bins=255 if n >= 20_000 else 63,
         learning_rate=0.06 if few else 0.1,
@@ -178,12 +176,12 @@ def _softmax(n: int, n_classes: int, threads: int, seed: int) -> SoftmaxRegressi
 
 
 def _logistic(n: int, n_classes: int, threads: int, seed: int) -> LogisticRegression:
-    return LogisticRegression(C=10.0 if n_classes <= 20 else 1.0, max_iter=300, tol=1e-3)
+    return LogisticRegression(C=10.0 if n_classes <= FEW_LABELS else 1.0, max_iter=300, tol=1e-3)
 
 
 def _boosted(n: int, n_classes: int, threads: int, seed: int) -> BoostedTrees:
     # Fewer, longer steps than in the ensemble: half a point of accuracy for a third more tracks a second.
-    return BoostedTrees(200, 0.075, threads=threads, seed=seed)
+    return BoostedTrees(200, 0.075, usual_leaves(n_classes), threads=threads, seed=seed)
 
 
 Factory = Callable[[int, int, int, int], Any]
@@ -201,8 +199,20 @@ def names_for(n: int, n_classes: int) -> tuple[str, ...]:
     """The candidates of a training run on n rows and n_classes labels, the baseline first; what would take many minutes is left out."""
     if n * n_classes > _ENSEMBLE_WORK:
         return (BASELINE, "random_forest")
-    boosted = ("hist_gradient_boosting", "lightgbm") if n_classes <= _HIST_CLASSES else ("lightgbm",)
+    # LightGBM is of the same kind as scikit-learn's boosting, and many times faster where labels are many.
+    boosted = ("hist_gradient_boosting", "lightgbm") if n_classes <= FEW_LABELS else ("lightgbm",)
     return (BASELINE, "logistic_regression", "random_forest", *boosted, STRONGEST)
+
+
+def inputs_for(name: str) -> Inputs:
+    """What a candidate looks at in a training run: the baseline the sound alone, the others everything that is no label."""
+    return "audio" if name == BASELINE else "context"
+
+
+def settings_of(name: str, n: int, n_classes: int) -> dict[str, Any]:
+    """The settings that `make` gives a candidate, by the names that its `parameters` takes."""
+    model: Any = make(name, n, n_classes)
+    return model.estimator.get_params() if isinstance(model, Tabular) else model.settings_for(n, n_classes)
 
 
 def make(
@@ -214,8 +224,18 @@ def make(
     popularity: bool = True,
     threads: int = 2,
     seed: int = 0,
+    parameters: Mapping[str, Any] | None = None,
+    refit: bool = True,
 ) -> Candidate:
     """A candidate by name, sized for n rows and n_classes labels.
+
+    Args:
+        name: of `ALGORITHMS`, or `STRONGEST`.
+        n, n_classes: rows and labels it is going to be fitted on.
+        inputs, popularity: what it looks at.
+        threads, seed: of the classifier.
+        parameters: settings that differ from those for this size, by the names of `settings_of`.
+        refit: whether the rows held back for calibration train in the end; the baseline's never do.
 
     Raises:
         BadInput: no candidate has this name.
@@ -223,9 +243,10 @@ def make(
     if name == STRONGEST:
         from soundscope.genre.ensemble import EvidenceEnsemble
 
-        return EvidenceEnsemble(inputs, popularity, threads, seed)
+        return EvidenceEnsemble(inputs, popularity, threads, seed, dict(parameters or {}), refit)
     if name not in ALGORITHMS:
         raise BadInput(f"Unknown classifier {name!r}.", next_step=f"use one of {', '.join((*ALGORITHMS, STRONGEST))}.")
     factory, dense = ALGORITHMS[name]
+    estimator = factory(n, n_classes, threads, seed).set_params(**(parameters or {}))
     # The baseline keeps the rows it was measured on: its calibration needs no second fit of 1,800 steps.
-    return Tabular(factory(n, n_classes, threads, seed), inputs, popularity, dense, name != BASELINE, threads)
+    return Tabular(estimator, inputs, popularity, dense, refit and name != BASELINE, threads)

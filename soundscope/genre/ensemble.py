@@ -6,6 +6,7 @@ probabilities where a column per class and source would be too many.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from soundscope.genre import evidence
-from soundscope.genre.boosting import BoostedTrees
+from soundscope.genre.boosting import BoostedTrees, usual_leaves
 from soundscope.genre.calibrate import Calibration, log_loss, softmax
 from soundscope.genre.candidates import Inputs, matrix, said
 from soundscope.genre.forest import CompactForest
@@ -36,13 +37,25 @@ class EvidenceEnsemble(ClassifierMixin, BaseEstimator):
         inputs: the numbers, see `candidates.matrix`.
         popularity: whether popularity may be seen.
         threads, seed: of the trees.
+        parameters: settings of the trees that differ from the usual ones, named 'boosting__...' or 'forest__...'.
+        refit: whether the held rows train in the end.
     """
 
-    def __init__(self, inputs: Inputs = "context", popularity: bool = True, threads: int = 2, seed: int = 0) -> None:
+    def __init__(
+        self,
+        inputs: Inputs = "context",
+        popularity: bool = True,
+        threads: int = 2,
+        seed: int = 0,
+        parameters: Mapping[str, Any] | None = None,
+        refit: bool = True,
+    ) -> None:
         self.inputs = inputs
         self.popularity = popularity
         self.threads = threads
         self.seed = seed
+        self.parameters = parameters
+        self.refit = refit
 
     def fit(self, frame: pd.DataFrame, label: NDArray, groups: pd.Series, held: NDArray[np.bool_]) -> EvidenceEnsemble:
         """See `Candidate`."""
@@ -57,8 +70,9 @@ class EvidenceEnsemble(ClassifierMixin, BaseEstimator):
         if k <= FEW_CLASSES:
             X, found = np.hstack([X, *found.values()]), {}
         # Decided once, so that the pool is fitted on the models that it will join.
-        boosted = k <= FEW_CLASSES or _BOOSTED_ROWS_PER_CLASS * k <= len(X) <= _BOOSTED_CELLS / k
-        first = [self._spread(model, X[held]) for model in self._fitted(X[~held], y[~held], k, boosted)]
+        boosted = _is_boosted(len(X), k)
+        self.models_ = self._fitted(X[~held], y[~held], k, boosted)
+        first = [self._spread(model, X[held]) for model in self.models_]
         rest = {name: values[held] for name, values in found.items()}
         self.pool_ = None if k <= FEW_CLASSES else Pool().fit(first, rest, y[held])
         unseen = self._joined(first, rest)
@@ -66,16 +80,29 @@ class EvidenceEnsemble(ClassifierMixin, BaseEstimator):
         calibrated = self.calibration_.apply(unseen)
         self.held_log_loss_ = log_loss(calibrated, y[held])
         self.held_said_, self.held_sure_ = said(calibrated)
-        self.models_ = self._fitted(X, y, k, boosted)
+        if self.refit:
+            self.models_ = self._fitted(X, y, k, boosted)
         return self
 
     def _fitted(self, X: NDArray[np.float64], y: NDArray[np.intp], k: int, boosted: bool) -> list[Any]:
+        return [model.fit(X, y) for model in self._members(k, boosted).values()]
+
+    def _members(self, k: int, boosted: bool) -> dict[str, Any]:
         """Boosted trees; with many classes a forest beside them, which errs elsewhere, or alone where rows are too few or time too long."""
-        models: list[Any] = [] if k <= FEW_CLASSES else [CompactForest(100, threads=self.threads, seed=self.seed)]
+        members: dict[str, Any] = {} if k <= FEW_CLASSES else {"forest": CompactForest(100, threads=self.threads, seed=self.seed)}
         if boosted:
             # Evidence makes many columns that say much the same; seeing a third of them, coarsely, is quicker and as good.
-            models.append(BoostedTrees(columns=0.3, bins=63, threads=self.threads, seed=self.seed))
-        return [model.fit(X, y) for model in models]
+            members["boosting"] = BoostedTrees(leaves=usual_leaves(k), columns=0.3, bins=63, threads=self.threads, seed=self.seed)
+        for name, value in (self.parameters or {}).items():
+            member, _, setting = name.partition("__")
+            if member in members:
+                members[member].set_params(**{setting: value})
+        return members
+
+    def settings_for(self, n: int, n_classes: int) -> dict[str, Any]:
+        """Settings of the trees that n rows of n_classes labels would get, by the names that `parameters` takes."""
+        members = self._members(n_classes, _is_boosted(n, n_classes)).items()
+        return {f"{name}__{setting}": value for name, one in members for setting, value in one.get_params().items()}
 
     def predict_proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """See `Candidate`."""
@@ -113,3 +140,7 @@ class EvidenceEnsemble(ClassifierMixin, BaseEstimator):
         if len(X):
             out[:, model.classes_] = model.predict_proba(X)
         return out
+
+
+def _is_boosted(n: int, k: int) -> bool:
+    return k <= FEW_CLASSES or _BOOSTED_ROWS_PER_CLASS * k <= n <= _BOOSTED_CELLS / k

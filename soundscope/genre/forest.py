@@ -27,13 +27,17 @@ class CompactForest(ClassifierMixin, BaseEstimator):
     Args:
         trees: number of trees.
         min_leaf: fewest rows in a leaf.
+        columns: how many columns are tried at a split: their root, or a share of them.
         threads: threads used to grow trees.
         seed: seed of bootstrap and of the columns tried at each split.
     """
 
-    def __init__(self, trees: int = 200, min_leaf: int = 2, threads: int = 2, seed: int = 0) -> None:
+    def __init__(
+        self, trees: int = 200, min_leaf: int = 2, columns: float | str = "sqrt", threads: int = 2, seed: int = 0
+    ) -> None:
         self.trees = trees
         self.min_leaf = min_leaf
+        self.columns = columns
         self.threads = threads
         self.seed = seed
 
@@ -47,7 +51,7 @@ class CompactForest(ClassifierMixin, BaseEstimator):
             grown = RandomForestClassifier(
                 min(_BATCH, self.trees - begin),
                 min_samples_leaf=self.min_leaf,
-                max_features="sqrt",
+                max_features=self.columns,
                 n_jobs=self.threads,
                 random_state=self.seed + begin,
             ).fit(table, index)

@@ -5,6 +5,9 @@ Figures only: nothing measured here decides which model is used.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from soundscope.genre import candidates, splits
@@ -23,7 +26,13 @@ def is_affordable(n: int, n_classes: int) -> bool:
 
 
 def under_other_splits(
-    data: TrainingSet, name: str, inputs: candidates.Inputs, *, threads: int, seed: int
+    data: TrainingSet,
+    name: str,
+    inputs: candidates.Inputs,
+    *,
+    threads: int,
+    seed: int,
+    parameters: Mapping[str, Any] | None = None,
 ) -> dict[str, Evaluation]:
     """Fit and measure one candidate under each split: fold 0 tests, fold 1 fixes calibration, all but fold 0 train.
 
@@ -40,7 +49,9 @@ def under_other_splits(
         label = data.label[rows]
         if not len(test) or len(set(label[folds[rows] > HELD_FOLD])) < 2 or not (folds == HELD_FOLD).any():
             continue
-        model = candidates.make(name, len(rows), len(set(label)), inputs=inputs, threads=threads, seed=seed % 2**31)
+        model = candidates.make(
+            name, len(rows), len(set(label)), inputs=inputs, threads=threads, seed=seed % 2**31, parameters=parameters
+        )
         model.fit(
             data.frame.iloc[rows].reset_index(drop=True),
             label,

@@ -24,6 +24,7 @@ from soundscope.genre.data import TrainingSet
 from soundscope.genre.evaluate import SURE_FROM, Evaluation
 from soundscope.genre.gate import Verdict
 from soundscope.genre.registry import Stored
+from soundscope.genre.tune import Tuning
 from soundscope.settings import Settings
 
 _LIBRARIES = ("scikit-learn", "lightgbm", "skops", "numpy", "pandas", "scipy")
@@ -35,8 +36,8 @@ class Trained:
     """One fitted candidate and what was found of it on the frozen rows.
 
     frozen (m,): their positions in the training set. proba, majority (m, K): the model's and the label frequencies' probabilities in
-    the model's class order. evaluations: split -> figures. inputs: what it looks at. sha256: of the stored file. importance: what
-    `permutation_importance` gave, empty for a model that is not the challenger.
+    the model's class order. evaluations: split -> figures. inputs: what it looks at. settings: of the classifier. sha256: of the stored file. tuning: how its settings
+    were chosen, None if they were not. importance: what `permutation_importance` gave, empty for a model that is not the challenger.
     """
 
     model_id: str
@@ -48,7 +49,9 @@ class Trained:
     majority: NDArray[np.float64]
     n_train: int
     evaluations: dict[str, Evaluation]
+    settings: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
+    tuning: Tuning | None = None
     importance: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
@@ -104,6 +107,8 @@ class Run:
                 for row in whole[whole["class"] == "all"].to_dict("records")
             },
             "importance": {row["class"]: _plain(row["value"]) for row in one.importance.to_dict("records")},
+            "settings": one.settings,
+            "tuning": one.tuning.card(one.algorithm) if one.tuning else {},
             "not_sure_below": SURE_FROM,
             "reference": drift.reference(self.data.frame.drop(index=one.frozen.tolist()), one.model),
             "seed": self.settings.train.seed,
@@ -165,6 +170,8 @@ class Run:
         ]
         if self.data.left_out:
             lines.append("Left out: " + "; ".join(f"{reason} {n:,}" for reason, n in self.data.left_out.items()) + ".")
+        if trained[0].tuning:
+            lines += trained[0].tuning.told()
         for one in trained:
             figures = one.evaluations["recording"]
             shown = ", ".join(f"{name} {figures.value(name):.3f}" for name in _SHOWN)
@@ -226,6 +233,8 @@ class Run:
             pd.DataFrame({"metric": list(baseline), "class": "all", "value": list(baseline.values()), "split": "recording"})
         )
         tables.append(one.importance.assign(split="recording"))
+        if one.tuning:
+            tables.append(one.tuning.metrics(one.algorithm).assign(split="recording"))
         rows = pd.concat([table for table in tables if len(table)], ignore_index=True).assign(model_id=one.model_id)
         return rows[["model_id", "split", "metric", "class", "value", "ci_low", "ci_high"]]
 

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from soundscope.errors import SoundScopeError
-from soundscope.genre import candidates, gate, protocols, record, registry, splits
+from soundscope.genre import candidates, gate, protocols, record, registry, splits, tune
 from soundscope.genre.data import TrainingSet, count_labelled, load_training
 from soundscope.genre.evaluate import align, evaluate, majority
 from soundscope.genre.importance import permutation_importance
@@ -50,7 +50,7 @@ def train(
     """Train on a built release and decide which model scores from now on.
 
     The candidates are fitted without the frozen fold; the one with the smallest log-loss on the held fold is the challenger, and only
-    then is the frozen fold looked at. The challenger and the baseline are also measured under the other splits (`protocols.py`).
+    then is the frozen fold looked at. Before that their settings are tuned (`tune.py`), if that is asked for. The challenger and the baseline are also measured under the other splits (`protocols.py`).
 
     Args:
         con: a connection to the build; only read.
@@ -76,16 +76,24 @@ def train(
         rows, report = run.not_trained(problem, champion)
         return TrainOutcome(rows, champion, "not_trained", report)
     n_classes = len(data.classes)
-    trained = [_fit(name, run, folds) for name in names or candidates.names_for(len(data), n_classes)]
+    names = names or candidates.names_for(len(data), n_classes)
+    threads, seed = settings.engine.threads, settings.train.seed
+    minutes, trials = settings.train.tune_minutes, settings.train.tune_trials
+    tuned = (
+        tune.tune(data, names, folds, minutes=minutes, trials=trials, threads=threads, seed=seed) if minutes or trials else None
+    )
+    trained = [_fit(name, run, folds, tuned) for name in names]
     challenger = min(trained, key=lambda one: one.model.held_log_loss_)
     # Only of the model that may come to be used: shuffling each input in turn costs more than fitting the small candidates.
     challenger.importance = _importance(challenger, data, settings.train.seed)
     for one in trained:
         _store(one, run)
-    threads, seed = settings.engine.threads, settings.train.seed
     for one in trained:
         if one.algorithm in (candidates.BASELINE, challenger.algorithm) and protocols.is_affordable(len(data), n_classes):
-            one.evaluations |= protocols.under_other_splits(data, one.algorithm, one.inputs, threads=threads, seed=seed)
+            chosen = tuned.parameters(one.algorithm) if tuned else {}
+            one.evaluations |= protocols.under_other_splits(
+                data, one.algorithm, one.inputs, threads=threads, seed=seed, parameters=chosen
+            )
     reigning, note = _load(settings, champion, data.target)
     verdict = _judge(challenger, reigning, run, folds)
     rows = run.rows(trained, challenger, verdict, reigning)
@@ -105,14 +113,15 @@ def _too_little(data: TrainingSet, folds: NDArray[np.int64], min_rows: int) -> s
     return None
 
 
-def _fit(name: str, run: record.Run, folds: NDArray[np.int64]) -> record.Trained:
-    """Fit one candidate without the frozen fold and measure it there."""
+def _fit(name: str, run: record.Run, folds: NDArray[np.int64], tuned: tune.Tuning | None) -> record.Trained:
+    """Fit one candidate, with the settings that tuning chose, without the frozen fold and measure it there."""
     data, seed = run.data, run.settings.train.seed
     rows, frozen = np.flatnonzero(folds != splits.FROZEN_FOLD), np.flatnonzero(folds == splits.FROZEN_FOLD)
     frame, label = data.frame.iloc[rows].reset_index(drop=True), data.label[rows]
-    inputs: candidates.Inputs = "audio" if name == candidates.BASELINE else "context"
+    inputs = candidates.inputs_for(name)
+    threads, chosen = run.settings.engine.threads, tuned.parameters(name) if tuned else {}
     model = candidates.make(
-        name, len(rows), len(set(label)), inputs=inputs, threads=run.settings.engine.threads, seed=seed % 2**31
+        name, len(rows), len(set(label)), inputs=inputs, threads=threads, seed=seed % 2**31, parameters=chosen
     )
     model.fit(frame, label, data.recording.iloc[rows].reset_index(drop=True), folds[rows] == HELD_FOLD)
     proba = model.predict_proba(data.frame.iloc[frozen].reset_index(drop=True))
@@ -129,6 +138,8 @@ def _fit(name: str, run: record.Run, folds: NDArray[np.int64]) -> record.Trained
         proba=proba,
         majority=align(frequencies, frequent, known),
         n_train=len(rows),
+        settings=candidates.settings_of(name, len(rows), len(set(label))) | chosen,
+        tuning=tuned,
         evaluations={
             split: evaluate(
                 data.label[frozen[on]],
