@@ -17,6 +17,8 @@ from soundscope.ingest.typed import insert_typed, literal
 from soundscope.sources.json_sql import first_day, precision
 
 # An id alone, at the end of a URI, or at the end of a web address.
+# Bytes of one row as text. No row of a track has so many; one of megabytes would be copied and parsed beyond the memory there is.
+LONGEST_ROW = 1 << 20
 _SPOTIFY_ID = r"(?:^|[:/])([0-9A-Za-z]{22})(?:[?#].*)?$"
 
 
@@ -38,16 +40,18 @@ def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Cal
     )
     con.execute(
         f"create or replace temp table imported as select {columns}, {common}, row_number() over () as row_no, "
-        f"cast(to_json(src) as varchar) as raw_line from {source} src"
+        f"left(cast(to_json(src) as varchar), {_LINE_CUT}) as raw_line from {source} src"
     )
     for table, given in _targets(payload["kind"], exprs):
         stage, names = _stage(con, table, given)
         bounds = {"popularity": (0.0, 100.0)} if table == "popularity" else None
         add(table, *insert_typed(con, table, stage, names, bounds))
-    if payload["format"] == "ndjson":
+    if payload["format"] in ("json", "ndjson"):
         con.execute(
-            "create or replace temp table reject_errors as select line, csv_line, 'no JSON' as error_message from "
-            f"(select row_number() over () as line, line as csv_line from {_lines(file)}) where not json_valid(csv_line) and trim(csv_line) <> ''"
+            f"create or replace temp table reject_errors as select line, left(json, {_LINE_CUT}) as csv_line, "
+            f"if({_TOO_LONG}, 'it is longer than {LONGEST_ROW:,} bytes', 'no JSON') as error_message "
+            f"from (select row_number() over () as line, json from {_texts(file, payload)}) "
+            f"where ({_TOO_LONG} or not json_valid(json)) and trim(json) <> ''"
         )
     if rejects:
         add("quarantine", 0, _reject(con, common))
@@ -60,17 +64,24 @@ def relation(file: Path, payload: Mapping[str, Any]) -> tuple[str, bool]:
     if payload["format"] == "parquet":
         return f"read_parquet({name})", False
     if payload["format"] in ("json", "ndjson"):
-        by_line = payload["format"] == "ndjson"
-        objects = f"read_json_objects({name}, format = 'auto', maximum_object_size = 268435456)"
-        if by_line:
-            objects = f"(select line as json from {_lines(file)} where json_valid(line))"
+        objects = f"(select json from {_texts(file, payload)} where not {_TOO_LONG} and json_valid(json))"
         columns = payload["columns"]
         if columns is None:
-            return objects, by_line
-        picked = ", ".join(f"json_extract_string(json, {literal(_json_path(c))}) as {_quoted(c)}" for c in columns)
-        return f"(select {picked} from {objects})", by_line
+            return objects, True
+        # All at once, so that a row is parsed once.
+        paths = ", ".join(literal(_json_path(column)) for column in columns)
+        picked = ", ".join(f"found[{n}] as {_quoted(column)}" for n, column in enumerate(columns, 1))
+        return f"(select {picked} from (select json_extract_string(json, [{paths}]) as found from {objects}))", True
     options = "header = true, all_varchar = true, ignore_errors = true, null_padding = false, store_rejects = true, max_line_size = 16777216"
     return f"read_csv({name}, {options}, encoding = {literal(payload['encoding'])})", True
+
+
+def _texts(file: Path, payload: Mapping[str, Any]) -> str:
+    """The rows of a JSON file as text, column `json`."""
+    if payload["format"] == "ndjson":
+        return f"(select line as json from {_lines(file)})"
+    objects = f"read_json_objects({literal(file.as_posix())}, format = 'auto', maximum_object_size = 268435456)"
+    return f"(select cast(json as varchar) as json from {objects})"
 
 
 def _lines(file: Path) -> str:
@@ -142,6 +153,8 @@ def _expressions(mapping: Mapping[str, str], payload: Mapping[str, Any]) -> dict
     return exprs
 
 
+_TOO_LONG = f"strlen(json) > {LONGEST_ROW}"
+_LINE_CUT = 2000
 _PLAIN = ("descriptors", "popularity", "explicit", "rank", "reported_last_week", "reported_peak", "reported_weeks")
 _ID = ("source_id", "spotify_id", "isrc", "title", "artist", "artists")
 _TABLES: dict[str, tuple[str, ...]] = {
@@ -218,7 +231,7 @@ def _reject(con: duckdb.DuckDBPyConnection, common: str) -> int:
     """Lines that are no rows at all (too many or too few fields, open quotes) go to quarantine whole."""
     inserted = con.execute(
         'insert into raw.quarantine (table_name, "field", raw_value, reason, row_key, raw_line, provider, fetched_at, run_id, landing_file, row_no) '
-        f"select 'import', null, null, 'the line cannot be read: ' || error_message, 'line ' || line, left(csv_line, 2000), c.*, -cast(line as bigint) "
+        f"select 'import', null, null, 'the line cannot be read: ' || error_message, 'line ' || line, left(csv_line, {_LINE_CUT}), c.*, -cast(line as bigint) "
         f"from (select distinct on (line) line, error_message, csv_line from reject_errors order by line), (select {common}) c"
     ).fetchone()
     con.execute("drop table if exists reject_errors")

@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 
 from soundscope.sources.internal import ALIGNED
 
+# Characters. The longest titles that were ever printed have some hundreds; one of megabytes would be copied a dozen times on its way.
+LONGEST_TEXT = 10_000
+
 
 @dataclass(frozen=True)
 class Column:
-    """One column: DuckDB type, comment, inclusive range of documented values, and whether a row without it is useless."""
+    """One column: DuckDB type, comment, inclusive range of documented values, whether a row without it is useless, longest text in characters."""
 
     type: str
     comment: str
@@ -21,6 +24,7 @@ class Column:
     high: float | None = None
     required: bool = False
     choices: tuple[str, ...] = ()
+    longest: int | None = LONGEST_TEXT
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,7 @@ RAW: dict[str, RawTable] = {
             "release_id": Column("VARCHAR", "The release it was trained from."),
             "n_train": Column("BIGINT", "Rows it was trained on.", 0, None),
             "n_classes": Column("INTEGER", "Classes it knows.", 0, None),
-            "provider_mix": Column("VARCHAR", "Training rows per provider, as JSON."),
+            "provider_mix": Column("VARCHAR", "Training rows per provider, as JSON.", longest=None),
             "artefact_sha256": Column("VARCHAR", "Hash of the stored model file."),
             "seed": Column("BIGINT", "Seed of everything random in it."),
         },

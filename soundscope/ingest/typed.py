@@ -1,12 +1,13 @@
 """From text to typed rows: the SQL that casts, checks documented ranges, and quarantines what does not fit.
 
 Generated from `raw_schema.py`, used by every provider and every import alike. A value that cannot be typed or lies outside its range
-becomes NULL and a quarantine entry; only a row without its key is quarantined whole. Nothing is guessed.
+becomes NULL and a quarantine entry, as does a text that nobody would read to its end; only a row without its key is quarantined whole. Nothing is guessed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import duckdb
 
@@ -91,6 +92,7 @@ def insert_typed(
     }
     # Values are cast once, in a table of their own; what is NULL there but not in the text was refused.
     select = ", ".join(f'{expression} as "{name}"' for name, expression in typed.items())
+    stage = _cut(con, stage, columns, given)
     con.execute(
         f"create or replace temp table typed as select {select}, s.provider, s.fetched_at, s.run_id, s.landing_file, s.row_no from {stage} s"
     )
@@ -132,6 +134,19 @@ def _quarantine(
     return int(after[0]) - int(before[0]) if before and after else 0
 
 
+def _cut(con: duckdb.DuckDBPyConnection, stage: str, columns: Mapping[str, Column], given: Collection[str]) -> str:
+    """The stage; where a text is too long, a copy of it with each only as long as shows that: memory must not depend on one value."""
+    limits = {name: longest for name in given if (longest := columns[name].longest)}
+    too_long = " or ".join(f'strlen("{name}") > {longest}' for name, longest in limits.items()) or "false"
+    if not con.execute(f"select 1 from {stage} where {too_long} limit 1").fetchall():
+        return stage
+    cut = ", ".join(f'left(trim("{name}"), {longest + 1}) as "{name}"' for name, longest in limits.items())
+    con.execute(
+        f"create or replace temp table cut as select * replace ({cut}, left(raw_line, {_LINE_CUT}) as raw_line) from {stage}"
+    )
+    return "cut"
+
+
 def clean(expression: str, column: Column) -> str:
     """Text with the ways of writing "nothing" turned into NULL."""
     empties = "''" if column.type in ("VARCHAR",) else "'', 'NA', 'N/A', 'NaN', 'nan', 'null', 'NULL', 'None', '-'"
@@ -144,7 +159,7 @@ def value(expression: str, column: Column) -> str:
     if column.type == "VARCHAR":
         if column.choices:
             return f"case when lower({text}) in ({', '.join(map(literal, column.choices))}) then lower({text}) end"
-        return text
+        return f"case when length({text}) <= {column.longest} then {text} end" if column.longest else text
     if column.type in ("INTEGER", "BIGINT"):
         # '5.0' is a whole number, '5.7' is not: never rounded.
         number = f"try_cast({text} as double)"
@@ -172,7 +187,7 @@ def literal(words: str) -> str:
 def _bounded(column: Column, bounds: tuple[float | None, float | None] | None) -> Column:
     if bounds is None:
         return column
-    return Column(column.type, column.comment, bounds[0], bounds[1], column.required, column.choices)
+    return replace(column, low=bounds[0], high=bounds[1])
 
 
 def _missing_key(spec: RawTable, columns: Mapping[str, Column]) -> str:
@@ -200,6 +215,8 @@ def _row_key(given: Collection[str]) -> str:
 
 
 def _reason(name: str, column: Column, text: str) -> str:
+    if column.type == "VARCHAR" and not column.choices:
+        return literal(f"longer than {column.longest:,} characters")
     kind = {"INTEGER": "a whole number", "BIGINT": "a whole number", "DOUBLE": "a number", "DATE": "a date as YYYY-MM-DD",
             "TIMESTAMP": "a time", "BOOLEAN": "true or false"}.get(column.type, "one of " + ", ".join(column.choices))  # fmt: skip
     wrong_type = f"not {kind}"

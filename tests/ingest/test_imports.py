@@ -198,6 +198,39 @@ def test_hostile_titles_pass_unchanged(door: Door, write: Write) -> None:
     assert [row[0] for row in door.ask("select title from raw.tracks order by source_id")] == titles
 
 
+@pytest.mark.parametrize("name", ["long.ndjson", "long.json", "long.csv", "long.parquet"])
+def test_a_title_of_ten_megabytes_goes_to_quarantine_and_the_others_stay(
+    door: Door, write: Write, tmp_path: Path, name: str
+) -> None:
+    door.con.execute("set memory_limit = '1GB'")
+    titles = {"a": "One", "b": "x" * (10 << 20), "c": "Two", "d": "y" * 100_000, "e": "z" * 10_000}
+    rows = [{"id": key, "title": title, "artist": "A", "energy": "0.5"} for key, title in titles.items()]
+    if name.endswith("parquet"):
+        file = tmp_path / name
+        texts = write("long.ndjson", "\n".join(map(json.dumps, rows)))
+        duckdb.sql(f"copy (from read_json('{texts}', maximum_object_size = 33554432)) to '{file}'")
+    elif name.endswith("json"):
+        file = write(name, "\n".join(map(json.dumps, rows)) if "nd" in name else json.dumps(rows))
+    else:
+        file = write(name, "id,title,artist,energy\n" + "".join(",".join(row.values()) + "\n" for row in rows))
+    door.take(file)
+    whole = "json" not in name
+    held = dict(door.ask("select source_id, title from raw.tracks"))
+    assert held == {key: titles[key] if key in "ace" else None for key in ("abcde" if whole else "acde")}
+    found = door.ask(
+        "select field, row_key, reason, length(raw_value), length(raw_line) from raw.quarantine where table_name <> 'audio_features'"
+    )
+    long = [entry for entry in found if entry[0] == "title"]
+    assert [entry[2] for entry in long] == ["longer than 10,000 characters"] * (1 + whole)
+    assert all(n <= 2000 for *_, value, line in found for n in (value or 0, line))
+    if not whole:
+        rest = [entry for entry in found if entry[0] is None]
+        assert [entry[1] for entry in rest] == ["line 2"]
+    before = raw_counts(door.con)
+    replay(door.con, door.settings.paths.landing)
+    assert raw_counts(door.con) == before
+
+
 def test_the_same_bytes_do_nothing_and_changed_bytes_replace_the_dataset(door: Door, write: Write) -> None:
     file = write("a.csv", CSV)
     assert door.take(file).is_new
