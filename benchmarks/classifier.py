@@ -5,11 +5,15 @@ Run: python benchmarks/classifier.py FILE [--map genre=column ...] [--schemes re
 FILE is CSV (may be gzipped) or Parquet, one row per track and label. Usual column names are recognised; others are given by --map
 (fields: track_id, title, artist, artists, album, release_date, popularity, explicit, genre, and the audio features). Intervals come
 from resampling whole groups of the pooled test rows. Nothing of the file is stored but the figures (--out).
+
+With --words FILE the ensembles also see genre words known of the first credited artist from elsewhere: a Parquet file with the columns
+performer and spotify_genre (a list written as in Python), as the Hot 100 audio features of TidyTuesday have them.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import re
 import time
@@ -19,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from soundscope.genre import candidates, splits
+from soundscope.genre import candidates, evidence, splits
 from soundscope.genre.context import add_context
 from soundscope.genre.evaluate import align, evaluate, majority
 from soundscope.genre.features import AUDIO
@@ -97,6 +101,23 @@ def read(file: Path, mapping: dict[str, str]) -> pd.DataFrame:
     return add_context(rows)
 
 
+def add_words(rows: pd.DataFrame, file: Path) -> pd.DataFrame:
+    """The rows with `artist_genres`, words known of the artist from a file that holds none of the labels; makes the ensembles look at it."""
+    known = pd.read_parquet(file).dropna(subset=["performer", "spotify_genre"])
+    words = known["spotify_genre"].map(ast.literal_eval).groupby(known["performer"].map(artist_key))
+    of_artist = words.agg(lambda lists: sorted({word for several in lists for word in several}))
+    found = rows["artist"].map(artist_key).map(of_artist)
+    usual = evidence.keys_of
+
+    def keys_of(frame: pd.DataFrame) -> dict[str, evidence.Keys]:
+        several = frame["artist_genres"].map(lambda names: names if isinstance(names, list) else [])
+        return usual(frame) | {"genre words": evidence.listed(several)}
+
+    evidence.keys_of = keys_of
+    print(f"genre words are known of the artists of {found.map(bool).where(found.notna(), False).mean():.0%} of the rows")
+    return rows.assign(artist_genres=found)
+
+
 def cross_validate(rows: pd.DataFrame, scheme: str, name: str, args: argparse.Namespace) -> dict[str, object]:
     """Figures of one model under one scheme, over the pooled test rows of the folds asked for."""
     inputs, algorithm = name.split(":")
@@ -160,11 +181,14 @@ def main() -> None:
     parser.add_argument("--seed", default=splits.SPLIT_SEED)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--sample", type=int, help="take this many rows only")
+    parser.add_argument("--words", type=Path, help="genre words of artists from elsewhere, for the ensembles")
     parser.add_argument("--out", type=Path, help="append the figures as JSON lines")
     args = parser.parse_args()
     rows = read(args.file, dict(pair.split("=", 1) for pair in args.map))
     if args.sample and args.sample < len(rows):
         rows = rows.sample(args.sample, random_state=1).reset_index(drop=True)
+    if args.words:
+        rows = add_words(rows, args.words)
     print(
         f"{len(rows):,} rows, {rows['genre'].nunique()} labels, {rows['recording_id'].nunique():,} recordings, "
         f"{rows['artist_group'].nunique():,} artist groups; folds {args.folds}, seed {args.seed}"

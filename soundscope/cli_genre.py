@@ -144,6 +144,9 @@ def show(model_id: ModelId, json: Json = False) -> None:
     ):
         if name in card:
             print(clean(f"{name}: {card[name]}"))
+    if tuning := card.get("tuning"):
+        chosen = ", ".join(f"{name}={value}" for name, value in tuning["chosen"].items()) or "default"
+        print(clean(f"tuned: {chosen}, the best of {len(tuning['trials'])} settings tried; ended by {tuning['ended_by']}"))
     print()
     show_table(list(found["figures"][0]), [tuple(row.values()) for row in found["figures"]], False)
 

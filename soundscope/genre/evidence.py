@@ -35,7 +35,7 @@ SOURCES = (
 def keys_of(frame: pd.DataFrame) -> dict[str, Keys]:
     """The keys of each row, one 0/1 matrix (n, many) per source of `SOURCES`; columns are hashes, so nothing has to be learnt."""
     album = features.text(frame, "album").str.strip().str.casefold()
-    out = {"artist": _listed(features.credited(frame)), "album": _listed([[name] if name else [] for name in album])}
+    out = {"artist": listed(features.credited(frame)), "album": listed([[name] if name else [] for name in album])}
     for field in ("title", "album", "artist"):
         folded = features.text(frame, field).str.casefold()
         out[f"{field} words"] = _hashed(folded, _WORDS)
@@ -48,7 +48,8 @@ def _hashed(texts: pd.Series, how: dict[str, Any]) -> Keys:
     return sparse.csr_matrix(vectorizer.transform(texts), dtype=np.float32)
 
 
-def _listed(rows: Iterable[list[str]]) -> Keys:
+def listed(rows: Iterable[list[str]]) -> Keys:
+    """Keys (n, many) of rows that each are a list of names."""
     several = list(rows)
     lengths = np.array([len(names) for names in several], dtype=np.int64)
     flat = np.array([name for names in several for name in names], dtype=object)

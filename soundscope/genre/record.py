@@ -1,4 +1,4 @@
-"""How a training run is written down: rows for the warehouse, model cards, and the report a person reads.
+"""How a training run is written down: rows for the warehouse and model cards. The text a person reads is in `report.py`.
 
 Nothing is fitted or decided here.
 """
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from soundscope.genre import drift, gate, splits
+from soundscope.genre import drift, gate, report, splits
 from soundscope.genre.calibrate import log_loss
 from soundscope.genre.candidates import Candidate, Inputs
 from soundscope.genre.data import TrainingSet
@@ -28,7 +28,6 @@ from soundscope.genre.tune import Tuning
 from soundscope.settings import Settings
 
 _LIBRARIES = ("scikit-learn", "lightgbm", "skops", "numpy", "pandas", "scipy")
-_SHOWN = ("accuracy", "balanced_accuracy", "macro_f1", "top3_accuracy", "log_loss", "calibration_error", "any_label_accuracy")
 
 
 @dataclass
@@ -154,36 +153,11 @@ class Run:
     def not_trained(self, problem: str, champion: str | None) -> tuple[dict[str, pd.DataFrame], str]:
         """The single row, and the report, of a run that had too little to train on."""
         trainable = ", ".join(f"{name} {n:,}" for name, n in self.data.providers.items()) or "none"
-        left_out = "; ".join(f"{reason} {n:,}" for reason, n in self.data.left_out.items()) or "nothing"
+        left_out = report.left_out_in_words(self.data.left_out) or "nothing"
         reason = f"Not trained: {problem}. Trainable: {trainable}. Left out: {left_out}."
         row = self._row(self.model_id("none"), "none", False, "not_trained", reason, len(self.data), len(self.data.classes), None)
         stays = f" The champion {champion} stays." if champion else ""
         return {"model_runs": pd.DataFrame([row])}, reason + stays
-
-    def report(self, trained: Sequence[Trained], challenger: Trained, verdict: Verdict, note: str) -> str:
-        """The run in text: what was trained on, the figures of each model, and the verdict."""
-        lines = [f"Trained because {self.why}."] if self.why else []
-        lines += [
-            f"Target {self.data.target}: {len(self.data):,} trainable tracks, {len(self.data.classes)} classes, "
-            f"{len(trained[0].frozen):,} of them frozen for measuring.",
-            "Providers: " + ", ".join(f"{name} {n:,}" for name, n in self.data.providers.items()) + ".",
-        ]
-        if self.data.left_out:
-            lines.append("Left out: " + "; ".join(f"{reason} {n:,}" for reason, n in self.data.left_out.items()) + ".")
-        if trained[0].tuning:
-            lines += trained[0].tuning.told()
-        for one in trained:
-            figures = one.evaluations["recording"]
-            shown = ", ".join(f"{name} {figures.value(name):.3f}" for name in _SHOWN)
-            lines.append(f"{one.model_id} ({one.inputs}): {shown}.")
-            for split, found in one.evaluations.items():
-                if split != "recording":
-                    lines.append(f"  {split}: accuracy {found.value('accuracy'):.3f}, log_loss {found.value('log_loss'):.3f}.")
-        lines.append(note)
-        lines.append(f"{challenger.model_id}: {'promoted' if verdict.promoted else 'refused'}, {verdict.reason}.")
-        if self.settings.profile == "sandbox":
-            lines.append("The catalogue is synthetic: these figures say nothing about real music.")
-        return "\n".join(lines)
 
     def _run(self, one: Trained, is_champion: bool, verdict: str, reason: str) -> dict[str, Any]:
         return self._row(

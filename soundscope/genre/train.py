@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from soundscope.errors import SoundScopeError
-from soundscope.genre import candidates, gate, protocols, record, registry, splits, tune
+from soundscope.genre import candidates, gate, protocols, record, registry, report, splits, tune
 from soundscope.genre.data import TrainingSet, count_labelled, load_training
 from soundscope.genre.evaluate import align, evaluate, majority
 from soundscope.genre.importance import permutation_importance
@@ -73,8 +73,8 @@ def train(
     folds = data.folds("recording")
     problem = _too_little(data, folds, settings.train.min_rows)
     if problem:
-        rows, report = run.not_trained(problem, champion)
-        return TrainOutcome(rows, champion, "not_trained", report)
+        rows, told = run.not_trained(problem, champion)
+        return TrainOutcome(rows, champion, "not_trained", told)
     n_classes = len(data.classes)
     names = names or candidates.names_for(len(data), n_classes)
     threads, seed = settings.engine.threads, settings.train.seed
@@ -99,7 +99,7 @@ def train(
     rows = run.rows(trained, challenger, verdict, reigning)
     stays = challenger.model_id if verdict.promoted else champion
     return TrainOutcome(
-        rows, stays, "promoted" if verdict.promoted else "refused", run.report(trained, challenger, verdict, note)
+        rows, stays, "promoted" if verdict.promoted else "refused", report.training(run, trained, challenger, verdict, note)
     )
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from sklearn import metrics as sk
 
 from soundscope.genre.evaluate import align, evaluate, majority
 from soundscope.genre.gate import admissible, decide
+from soundscope.genre.report import left_out_in_words
 
 CLASSES = ["a", "b", "c", "d"]
 
@@ -130,6 +133,54 @@ def test_gate_refuses_worse_probabilities_and_lost_classes(measured):
     assert not verdict.promoted
     assert "recall falls" in verdict.reason or "probabilities are worse" in verdict.reason
     assert "d (" in verdict.reason or "log-loss" in verdict.reason
+
+
+def _many(n_labels, per_label, right, seed=3):
+    """Truth, and probabilities of a model that is right with a probability by label."""
+    rng = np.random.default_rng(seed)
+    names = [f"style {i:03d}" for i in range(n_labels)]
+    truth = np.repeat(np.arange(n_labels), per_label)
+    said = np.where(rng.random(len(truth)) < np.asarray(right)[truth], truth, rng.integers(n_labels, size=len(truth)))
+    proba = np.full((len(truth), n_labels), 0.5 / n_labels)
+    proba[np.arange(len(truth)), said] += 0.5
+    return np.array(names, dtype=object)[truth], proba, names
+
+
+def test_one_of_a_hundred_labels_falling_by_chance_does_not_refuse_a_better_model():
+    label, old, names = _many(100, 60, np.full(100, 0.45))
+    _, new, _ = _many(100, 60, np.full(100, 0.5), seed=4)
+    floor, groups = np.full_like(old, 1 / len(names)), np.arange(len(label)) % 500
+    fallen = [np.mean(old[label == x].argmax(1) == i) - np.mean(new[label == x].argmax(1) == i) for i, x in enumerate(names)]
+    assert max(fallen) > 0.10, "chance alone moves a label beyond the margin"
+    assert decide(label, new, floor, names, groups, old).promoted
+    right = np.full(100, 0.55)
+    right[[3, 7]] = 0.0
+    _, worse, _ = _many(100, 60, right, seed=4)
+    verdict = decide(label, worse, floor, names, groups, old)
+    assert not verdict.promoted
+    assert "recall falls" in verdict.reason
+    assert re.search(r"in style 00[37] \(.*\), style 00[37] \(", verdict.reason)
+
+
+def test_many_lost_labels_are_named_in_part():
+    right = np.full(40, 0.4)
+    label, old, names = _many(40, 60, right)
+    right[:] = 0.9
+    right[:12] = 0.0
+    _, new, _ = _many(40, 60, right, seed=4)
+    verdict = decide(label, new, np.full_like(old, 1 / 40), names, np.arange(len(label)) % 300, old)
+    assert not verdict.promoted
+    assert verdict.reason.count("style") == 8
+    assert "and 4 more" in verdict.reason
+
+
+def test_hundreds_of_labels_left_out_are_told_in_a_line():
+    few = {"not trainable: spotify": 30, "no genre: import:demo": 10}
+    assert left_out_in_words(few) == "not trainable: spotify 30; no genre: import:demo 10"
+    many = few | {f"fewer than 5 tracks: odd {i}": 1 + i % 4 for i in range(300)}
+    told = left_out_in_words(many)
+    assert len(told) < 500
+    assert told.endswith("fewer than 5 tracks: 292 more with 718 tracks")
 
 
 def test_gate_refuses_what_frequencies_beat(measured):
