@@ -16,6 +16,7 @@ from soundscope.settings import Settings
 from soundscope.warehouse.releases import current_release_id
 
 _POLL = "5s"
+GENRE_HELP = "A family such as rock holds all its kinds; below the families stand the kinds, the most frequent first."
 
 
 def heading(source: Source, title: str, words: str) -> None:
@@ -45,7 +46,7 @@ def health(said: Settings) -> str:
     more = f" [Open the dashboard]({address})." if address else " The dashboard starts with `soundscope up`."
     ended = runs[runs["status"] != "running"]
     running = (
-        f" {text.escape(runs['command'].iloc[0])} is under way." if len(runs) and runs["status"].iloc[0] == "running" else ""
+        f" Under way now: {text.escape(runs['command'].iloc[0])}." if len(runs) and runs["status"].iloc[0] == "running" else ""
     )
     if ended.empty:
         return f"No run is recorded.{running}{more}"
@@ -108,6 +109,15 @@ def pick_chart(source: Source, charts: Sequence[str]) -> str:
             help=source.about("core.chart_entries.chart"),
         )
     )
+
+
+def span(label: str, key: str, first: int, last: int, start: tuple[int, int] | None = None) -> tuple[int, int]:
+    """A span of years on a slider, kept in the address under `key`; plain words where there is one year only."""
+    if first == last:
+        st.markdown(f"{label}: {first}")
+        return first, last
+    low, high = st.slider(label, first, last, start or (first, last), key=key, bind="query-params")
+    return int(low), int(high)
 
 
 def charts_of(source: Source) -> list[str]:

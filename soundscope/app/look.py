@@ -6,7 +6,8 @@ colour-vision deficiencies tell apart; the yellow is darker, to be seen on white
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import html
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -15,38 +16,43 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from soundscope.app.source import Source
+from soundscope.app.genres import GREY, Genres
+from soundscope.output import clean
 
-BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY = "#2a7fb8", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#8a8f98"
-_GENRES = (
-    ORANGE,
-    "#56b4e9",
-    GREEN,
-    "#c9b100",
-    "#2a7fb8",
-    VERMILION,
-    PURPLE,
-    "#88ccaa",
-    "#aa4499",
-    "#999933",
-    "#6f63bb",
-    "#b0706a",
-)
+BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#2a7fb8", "#e69f00", "#009e73", "#d55e00", "#cc79a7"
 FOR, AGAINST = BLUE, VERMILION
 FAINT = 0.3
+_MARKS = {
+    "square": "",
+    "circle": "border-radius:50%",
+    "diamond": "transform:rotate(45deg) scale(.8)",
+    "triangle-up": "clip-path:polygon(50% 0,100% 100%,0 100%)",
+}
 
 
-def genre_colours(source: Source) -> dict[str, str]:
-    """Colour of each genre, the same on every page: the most frequent twelve have one of their own, all others are grey."""
-    rows = source.ask("select value from marts.category_counts where field = 'genre' order by n desc, value")
-    names = [str(value) for value in rows["value"]]
-    return {name: _GENRES[place] if place < len(_GENRES) else GREY for place, name in enumerate(names)}
+def scale_of(known: Genres, names: Sequence[str]) -> alt.Scale:
+    """The colours of some genres or families as a scale; what is none of them is grey."""
+    return alt.Scale(domain=list(names), range=[known.colour_of(name) for name in names])
 
 
-def genre_scale(source: Source, genres: Sequence[str]) -> alt.Scale:
-    """The colours of some genres as a scale; 'other' is grey."""
-    colours = genre_colours(source)
-    return alt.Scale(domain=list(genres), range=[colours.get(genre, GREY) for genre in genres])
+def legend(colours: Mapping[str, str], marks: Mapping[str, str] | None = None) -> None:
+    """Names with their colours above a chart, in lines that wrap on a narrow page, which a chart's own legend does not.
+
+    Args:
+        colours: name -> colour.
+        marks: name -> one of the keys of `_MARKS`; squares if left out.
+    """
+    chips = "".join(
+        f'<span style="white-space:nowrap"><span style="display:inline-block;width:.7em;height:.7em;margin-right:.4em;background:{colour};'
+        f'{_MARKS[(marks or {}).get(name, "square")]}"></span>{html.escape(clean(name))}</span>'
+        for name, colour in colours.items()
+    )
+    st.html(f'<div style="display:flex;flex-wrap:wrap;gap:.1rem 1.1rem;font-size:.875rem">{chips}</div>')
+
+
+def rows_height(n: int, each: int = 24) -> int:
+    """Height in pixels of a chart with so many rows, its axis and title."""
+    return each * n + 65
 
 
 def draw(chart: Any, alternative: str, *, height: int = 300, key: str | None = None, select: str | None = None) -> Any:
@@ -64,7 +70,9 @@ def draw(chart: Any, alternative: str, *, height: int = 300, key: str | None = N
     """
     shown = chart.properties(height=height).configure_axis(labelLimit=220, titleFontWeight="normal", gridOpacity=0.5)
     shown = (
+        # Charts that stand below each other have one time axis only if their other axes are of one width.
         shown.configure_axisBand(labelOverlap=False)
+        .configure_axisYQuantitative(minExtent=34)
         .configure_view(strokeOpacity=0)
         .configure_legend(orient="top", title=None, labelLimit=180)
     )
@@ -106,17 +114,21 @@ def time_line(frame: pd.DataFrame, y: str, title: str, colour: str = BLUE) -> li
     opacity = alt.condition("datum.is_faint", alt.value(FAINT), alt.value(1.0))
     line = base.mark_line(color=colour, strokeWidth=2)
     layers.append(line.encode(x, alt.Y(f"{y}:Q", title=title, scale=scale), alt.Detail("part:N"), opacity=opacity))
+    # A line through one point is not seen.
+    alone = frame[frame.groupby("part")["part"].transform("size") == 1]
+    dots = alt.Chart(alone).mark_circle(color=colour, size=30)
+    layers.append(dots.encode(x, alt.Y(f"{y}:Q", title=title, scale=scale), opacity=opacity))
     return layers
 
 
-def probabilities(labels: pd.DataFrame, colours: dict[str, str]) -> Any:
+def probabilities(labels: pd.DataFrame, known: Genres) -> Any:
     """Bars of genre and probability, the likeliest first, each with its figure."""
     names = [str(genre) for genre in labels["genre"]]
     base = alt.Chart(labels).encode(
         alt.Y("genre:N", sort=names, title=None),
         alt.X("probability:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"), title="probability"),
     )
-    colour = alt.Color("genre:N", legend=None, scale=alt.Scale(domain=names, range=[colours.get(name, GREY) for name in names]))
+    colour = alt.Color("genre:N", legend=None, scale=scale_of(known, names))
     bars = base.mark_bar(height=18).encode(colour, tooltip=["genre", alt.Tooltip("probability:Q", format=".1%")])
     figures = base.mark_text(align="left", dx=4, color=GREY, fontWeight="bold").encode(
         text=alt.Text("probability:Q", format=".0%")

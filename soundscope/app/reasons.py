@@ -13,6 +13,7 @@ from soundscope.app.source import Source, plain
 
 _SHOWN = 10
 _LEAST = 0.005
+_WORTH_SAYING, _ALIKE = 0.02, 0.35
 
 
 def fit_in_words(source: Source, chart: str, row: dict[str, Any], parts: Any) -> None:
@@ -30,8 +31,9 @@ def fit_in_words(source: Source, chart: str, row: dict[str, Any], parts: Any) ->
         st.markdown("There are too few tracks to rank it among.")
         return
     st.metric(
-        f"Fit with {text.chart_name(chart)}" + (f" as of {row['as_of']:%d %B %Y}" if row.get("as_of") is not None else ""),
+        f"Fit with {text.chart_name(chart)}" + (f" of {text.day(row['as_of'])}" if row.get("as_of") is not None else ""),
         f"{fit:.0f} of 100",
+        help=text.escape(source.about("marts.popularity_alignment.alignment")),
     )
     genre = row.get("alignment_in_genre")
     sentences = [
@@ -39,9 +41,9 @@ def fit_in_words(source: Source, chart: str, row: dict[str, Any], parts: Any) ->
         + (f", and of {genre:.0f} % of its genre." if genre is not None else ".")
     ]
     for word, sign in (("For it", 1), ("Against it", -1)):
-        told = [_reason(r) for r in parts.itertuples() if sign * r.contribution > 0.02][:3]
+        told = [reason for r in parts.itertuples() if sign * r.contribution > _WORTH_SAYING and (reason := _reason(r, sign))][:3]
         if told:
-            sentences.append(f"{word}: {'; '.join(told)}.")
+            sentences.append(f"{word}: {', '.join(told)}.")
     gap = row.get("popularity_gap")
     if gap is not None and abs(gap) >= 25:
         sentences.append(
@@ -55,7 +57,9 @@ def fit_in_words(source: Source, chart: str, row: dict[str, Any], parts: Any) ->
     elif row.get("likelihood_reason"):
         sentences.append(f"How likely such a song charts is not known: {text.escape(row['likelihood_reason'])}.")
     if row.get("artist_momentum") is not None:
-        sentences.append(f"The artist's fame counts apart: momentum {row['artist_momentum']:.1f}.")
+        sentences.append(
+            f"Not counted is the artist's fame: **{row['artist_momentum']:.0f}** points from earlier weeks in the chart."
+        )
     st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
     st.caption(_worth(source, chart, row))
 
@@ -78,14 +82,15 @@ def _worth(source: Source, chart: str, row: dict[str, Any]) -> str:
     return said + "It says better what does not sound like the charts than which song will be a hit."
 
 
-def _reason(part: Any) -> str:
-    name, z = part.feature, plain(part.z)
-    known = text.FEATURES.get(name)
+def _reason(part: Any, sign: int) -> str:
+    """A feature in words. Empty where words would mislead: unknown, or against it though it is as in the charts."""
+    z, known = plain(part.z), text.FEATURES.get(part.feature)
     if z is None or known is None:
-        return f"{text.feature_name(name)} unknown"
-    return (
-        f"{known.label.lower()} as in the charts" if abs(z) < 0.35 else f"{known.more if z > 0 else known.less} than the charts"
-    )
+        return ""
+    if abs(z) < _ALIKE:
+        return f"{known.label.lower()} as in the charts" if sign > 0 else ""
+    # The fit weighs the charts against all other songs: what is off their mean can still be more usual there than elsewhere.
+    return f"its {known.label.lower()}" if sign > 0 else f"{known.more if z > 0 else known.less} than the charts"
 
 
 def show_contributions(parts: Any, alternative: str, axis: str) -> None:
@@ -117,4 +122,4 @@ def show_contributions(parts: Any, alternative: str, axis: str) -> None:
         tooltip=["label", alt.Tooltip("contribution:Q", format="+.2f"), alt.Tooltip("words", title="its value")],
     )  # fmt: skip
     told = ", ".join(f"{r.label} {r.contribution:+.2f}" for r in drawn.head(5).itertuples())
-    look.draw(bars, f"{alternative}: {told}", height=24 * len(drawn) + 50)
+    look.draw(bars, f"{alternative}: {told}", height=look.rows_height(len(drawn)))

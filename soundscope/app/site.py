@@ -24,8 +24,11 @@ _PAGES = (
 )
 
 
-# Less empty space above the title, and none that a phone has to scroll past.
-_STYLE = "<style>.stMainBlockContainer{padding-top:4.5rem;padding-bottom:3rem} .stMainBlockContainer h1{padding-top:0}</style>"
+# Less empty space above the title, none that a phone has to scroll past, and links to tracks that wrap instead of being cut.
+_STYLE = (
+    "<style>.stMainBlockContainer{padding-top:4.5rem;padding-bottom:3rem} .stMainBlockContainer h1{padding-top:0}"
+    " [data-testid=stPageLink] a,[data-testid=stPageLink] a *{white-space:normal;height:auto}</style>"
+)
 
 
 def draw(start: str = "overview") -> None:

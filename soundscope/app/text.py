@@ -76,6 +76,21 @@ def chart_name(chart: str) -> str:
     return chart.replace("_", " ").title().replace("Hot 100", "Hot 100") if re.fullmatch(r"[a-z0-9_]+", chart) else chart
 
 
+def provider_name(provider: str) -> str:
+    """Who gave something, as a person writes it: a provider's name, or the name of an import."""
+    return f"your import {provider.removeprefix('import:')}" if provider.startswith("import:") else chart_name(provider)
+
+
+def day(date: Any) -> str:
+    """A date in words, for example 6 January 2017."""
+    return f"{date.day} {date:%B %Y}"
+
+
+def count(number: int, word: str) -> str:
+    """A number with its word, for example 1 song, 2 songs."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def feature_name(feature: str) -> str:
     """A feature or model input as a person writes it."""
     if feature in FEATURES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ _MOST_COLUMNS = 200
 _LEAST_KNOWN = 3
 _NUMBERS = (*SOUND, "popularity", "key", "mode", "time_signature", "duration_ms")
 _TEXTS = ("title", "artist", "artists", "album", "release_date")
+FIELDS = (*_TEXTS, *_NUMBERS)
 _LEGAL = {name: (spec.low, spec.high) for table in ("audio_features", "popularity") for name, spec in RAW[table].columns.items()}
 
 
@@ -36,29 +38,38 @@ class Upload:
     refused: list[tuple[int, str, str, str]]
 
 
-def read(content: bytes, name: str) -> Upload:
+def columns(content: bytes, name: str) -> list[str]:
+    """Names of a file's columns, in order.
+
+    Raises:
+        BadInput: it is too large, no text, no table, or has no rows.
+    """
+    return [str(column) for column in _limited(content, name).columns]
+
+
+def recognised(names: Sequence[str]) -> dict[str, str]:
+    """Field -> column, for every field of `FIELDS` that one of the columns clearly means."""
+    return {field: column for field, column in fields.guess(names).items() if field in FIELDS}
+
+
+def read(content: bytes, name: str, mapping: Mapping[str, str] | None = None) -> Upload:
     """Read a file of tracks.
 
     Args:
         content: its bytes.
         name: its name, for messages.
+        mapping: field -> column; what `recognised` finds if left out.
 
     Raises:
         BadInput: it is too large, no text, no table, has no rows, or no column that is known.
     """
-    if len(content) > UPLOAD_MB * 1_048_576:
-        raise BadInput(f"{name} is larger than {UPLOAD_MB} MB.", next_step="split it, or use soundscope import for large files.")
-    table = _table(content, name)
-    if len(table) > MOST_ROWS:
-        raise BadInput(
-            f"{name} has {len(table):,} rows; at most {MOST_ROWS:,} are read here.",
-            next_step="split it, or use soundscope import.",
-        )
-    mapping = {field: column for field, column in fields.guess(list(table.columns)).items() if field in (*_NUMBERS, *_TEXTS)}
+    table = _limited(content, name)
+    if mapping is None:
+        mapping = recognised(list(table.columns))
     if not any(name in mapping for name in SOUND):
         raise BadInput(
             f"{name} has no column that is known as a sound feature; its columns are {', '.join(map(str, table.columns[:12]))}.",
-            next_step="name the columns as in the example: tempo, danceability, energy and so on.",
+            next_step="say below which column means what, or name the columns as in the example: tempo, danceability, energy and so on.",
         )
     refused: list[tuple[int, str, str, str]] = []
     rows = pd.DataFrame({"track_id": [f"row {n}" for n in range(1, len(table) + 1)]})
@@ -68,7 +79,19 @@ def read(content: bytes, name: str) -> Upload:
             if field in _NUMBERS
             else table[column].where(table[column].str.strip() != "", None)
         )
-    return Upload(rows, mapping, refused)
+    return Upload(rows, dict(mapping), refused)
+
+
+def _limited(content: bytes, name: str) -> pd.DataFrame:
+    if len(content) > UPLOAD_MB * 1_048_576:
+        raise BadInput(f"{name} is larger than {UPLOAD_MB} MB.", next_step="split it, or use soundscope import for large files.")
+    table = _table(content, name)
+    if len(table) > MOST_ROWS:
+        raise BadInput(
+            f"{name} has {len(table):,} rows; at most {MOST_ROWS:,} are read here.",
+            next_step="split it, or use soundscope import.",
+        )
+    return table
 
 
 def answer(source: Source, rows: pd.DataFrame, chart: str | None) -> pd.DataFrame:

@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from typing import Any
 
 import altair as alt
 import streamlit as st
 
-from soundscope.app import frame, look, text
+from soundscope.app import frame, genres, look, text
 from soundscope.app.source import Source
 
 _LIMIT = 500
+_DRAWN = 200
+_NAMED = 6
+# Popularity and gap as of the chart's date, or with $today the newest popularity that is known, compared in the same way: the share of
+# tracks that are less popular, ties counting half.
 _LIST = """
-select f.title, f.artist, f.genre, f.era, round(a.alignment, 1) as alignment, round(a.alignment_in_genre, 1) as alignment_in_genre,
-    round(a.popularity, 1) as popularity, a.popularity_source, round(a.popularity_gap, 1) as popularity_gap, round(a.chart_likelihood, 4) as chart_likelihood,
-    round(a.artist_momentum, 2) as artist_momentum, round(a.confidence, 2) as confidence, a.is_charting, t.release_date, a.chart, a.as_of, a.track_id
-from marts.popularity_alignment a
-join marts.track_features f on f.track_id = a.track_id
-join core.tracks t on t.track_id = a.track_id
-where a.is_current and a.chart = $chart and a.popularity_gap is not null
-    and ($genre is null or f.genre = $genre) and ($era is null or f.era = $era)
-    and a.confidence >= $sure and a.alignment between $low and $high
-    and ($misfits = false or a.is_charting) and ($fresh = false or not a.is_charting)
-order by case when $misfits then a.popularity_gap else -a.popularity_gap end, a.track_id limit $limit
+with fits as (
+    select a.*, f.title, f.artist, f.genre, f.family, f.era, f.recording_id, t.release_date,
+        case when $today then f.popularity else a.popularity end as shown_popularity,
+        case when $today then f.popularity_provider else a.popularity_source end as shown_source
+    from marts.popularity_alignment a
+    join marts.track_features f on f.track_id = a.track_id
+    join core.tracks t on t.track_id = a.track_id
+    where a.is_current and a.chart = $chart
+),
+gaps as (
+    select *, case when $today then alignment - 100 * (rank() over (order by shown_popularity) - 1
+            + count(*) over (partition by shown_popularity) / 2.0) / count(*) over () else popularity_gap end as gap
+    from fits where shown_popularity is not null
+)
+select title, artist, genre, era, round(alignment, 1) as alignment, round(alignment_in_genre, 1) as alignment_in_genre,
+    round(shown_popularity, 1) as popularity, shown_source as popularity_source, round(gap, 1) as popularity_gap,
+    round(chart_likelihood, 4) as chart_likelihood, round(artist_momentum, 2) as artist_momentum, round(confidence, 2) as confidence,
+    is_charting, release_date, chart, as_of, track_id
+from gaps
+where case when $misfits then gap < 0 and is_charting else gap > 0 and not is_charting end
+    and ($genre is null or $genre in (genre, family)) and ($era is null or era = $era)
+    and confidence >= $sure and alignment between $low and $high and shown_popularity between $least and $most
+qualify row_number() over (partition by recording_id order by shown_popularity desc, track_id) = 1
+order by case when $misfits then gap else -gap end, track_id limit $limit
 """
 _COLUMNS = {
     "title": "Title", "artist": "Artist", "genre": "Genre", "era": "Era", "alignment": "Fit", "popularity": "Popularity", "popularity_gap": "Gap",
@@ -56,84 +74,116 @@ def show(source: Source) -> None:
             "Show", ["Sleepers", "Hits that defy the trend"], default="Sleepers", required=True, key="kind", bind="query-params"
         )
     misfits = kind != "Sleepers"
-    genres = source.ask("select value from marts.category_counts where field = 'genre' order by n desc, value limit 60")["value"]
-    eras = source.ask("select value from marts.category_counts where field = 'era' order by value desc")["value"]
-    cells = st.columns(4)
-    genre = cells[0].selectbox("Genre", ["any", *genres], key="genre", bind="query-params")
-    era = cells[1].selectbox("Era", ["any", *eras], key="era", bind="query-params")
-    low, high = cells[2].slider(
-        "Fit",
-        0,
-        100,
-        (0, 100),
-        key="fit",
-        bind="query-params",
-        help=text.escape(source.about("marts.popularity_alignment.alignment")),
-    )
-    sure = cells[3].slider(
-        "Confidence at least",
-        0.0,
-        1.0,
-        0.0,
-        0.05,
-        key="sure",
-        bind="query-params",
-        help=text.escape(source.about("marts.popularity_alignment.confidence")),
-    )
-    rows = source.ask(
-        _LIST,
-        {
-            "chart": chart, "genre": None if genre == "any" else genre, "era": None if era == "any" else era, "sure": sure, "low": low, "high": high,
-            "misfits": misfits, "fresh": not misfits, "limit": _LIMIT,
-        },
-    )  # fmt: skip
+    today = _today(source, chart)
+    rows = source.ask(_LIST, {"chart": chart, "misfits": misfits, "today": today, "limit": _LIMIT, **_filters(source)})
     if rows.empty:
         frame.nothing(
-            "No track of this choice has both a fit and a popularity. Widen the filters; `soundscope doctor` says who gives popularity."
+            "No track of this choice has both a fit and a popularity that differs from it. Widen the filters; `soundscope doctor` says "
+            "who gives popularity."
         )
         return
-    first = rows.iloc[0]
-    st.markdown(
-        f"{'The hit that fits least' if misfits else 'The song that fits most and is known least'}: **{text.song(first['title'], first['artist'])}**, "
-        f"fit {first['alignment']:.0f}, popularity {first['popularity']:.0f}. The gap is the fit minus the percentile of the popularity."
-    )
+    _in_words(rows, chart, misfits, today)
     _map(rows, source, misfits)
     frame.table(rows, source, "marts.popularity_alignment", _COLUMNS, str(kind), opens=True, key="fits")
-    stem = f"soundscope-{'misfits' if misfits else 'sleepers'}-{date.today():%Y%m%d}"
-    with st.container(horizontal=True):
-        st.download_button(
-            "Download CSV",
-            lambda: text.to_csv(rows),
-            f"{stem}.csv",
-            "text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-            key="csv",
-        )
-        st.download_button(
-            "Download Parquet",
-            lambda: text.to_parquet(rows),
-            f"{stem}.parquet",
-            "application/vnd.apache.parquet",
-            icon=":material/download:",
-            on_click="ignore",
-            key="parquet",
-        )
-    st.caption(
-        f"At most {_LIMIT} rows, the strongest first. In CSV, texts that a spreadsheet would run as a formula begin with an apostrophe."
+    _downloads(rows, f"soundscope-{'misfits' if misfits else 'sleepers'}-{date.today():%Y%m%d}")
+
+
+def _today(source: Source, chart: str) -> bool:
+    """Whether popularity as of the chart's date is hardly known, so that the newest one has to do: the chart is an old one."""
+    known = source.one(
+        "select count(a.popularity_gap) as then, count(f.popularity) as now from marts.popularity_alignment a "
+        "join marts.track_features f on f.track_id = a.track_id where a.is_current and a.chart = ?",
+        [chart],
     )
+    return bool(known and known["then"] < known["now"] / 5)
+
+
+def _filters(source: Source) -> dict[str, Any]:
+    """Draw the filters; their values by the names in `_LIST`."""
+    eras = source.ask("select value from marts.category_counts where field = 'era' order by value desc")["value"]
+    upper, lower = st.columns(2), st.columns(3)
+    genre = upper[0].selectbox("Genre", ["any", *genres.choices(source)], key="genre", bind="query-params", help=frame.GENRE_HELP)
+    era = upper[1].selectbox("Era", ["any", *eras], key="era", bind="query-params")
+    about = "marts.popularity_alignment."
+    low, high = lower[0].slider(
+        "Fit", 0, 100, (0, 100), key="fit", bind="query-params", help=text.escape(source.about(f"{about}alignment"))
+    )
+    least, most = lower[1].slider(
+        "Popularity", 0, 100, (1, 100), key="known", bind="query-params",
+        help="From 1 on, because Spotify gives 0 to editions that are no longer offered, whatever the song.",
+    )  # fmt: skip
+    sure = lower[2].slider(
+        "Confidence at least", 0.0, 1.0, 0.0, 0.05, key="sure", bind="query-params", help=text.escape(source.about(f"{about}confidence"))
+    )  # fmt: skip
+    return {
+        "genre": None if genre == "any" else genre, "era": None if era == "any" else era, "sure": sure, "low": low, "high": high,
+        "least": least, "most": most,
+    }  # fmt: skip
+
+
+def _in_words(rows: Any, chart: str, misfits: bool, today: bool) -> None:
+    first = rows.iloc[0]
+    st.markdown(
+        f"{'The hit that fits least for its popularity' if misfits else 'Fits well and is hardly known'}: "
+        f"**{text.song(first['title'], first['artist'])}**, fit {first['alignment']:.0f}, popularity {first['popularity']:.0f}."
+    )
+    said = f"Compared with {text.chart_name(chart)} of {text.day(first['as_of'])}. Gap: the fit minus the share of tracks that are less popular. "
+    if today:
+        said += "Popularity of that day is not known, so the newest one that is known stands for it. "
+    if rows["confidence"].max() < 0.4:
+        said += "**Confidence is weak: the sound of too few songs of this chart is known. Take the order as a hint.**"
+    st.caption(said)
 
 
 def _map(rows: Any, source: Source, misfits: bool) -> None:
-    drawn = rows.head(200).assign(genre=rows["genre"].fillna("no genre"))
-    own = [genre for genre, colour in look.genre_colours(source).items() if colour != look.GREY and genre in set(drawn["genre"])]
-    drawn["group"] = drawn["genre"].where(drawn["genre"].isin(own), "other or no genre")
-    names = [*own, "other or no genre"]
+    known = genres.genres_of(source)
+    drawn = rows.head(_DRAWN)
+    drawn = drawn.assign(group=[known.family.get(str(genre), genres.OTHERS) for genre in drawn["genre"]])
+    drawn["group"] = drawn["group"].where([known.colour_of(name) != look.GREY for name in drawn["group"]], genres.OTHERS)
+    drawn["label"] = [title if len(title) <= 24 else title[:23] + "…" for title in drawn["title"].fillna("(no title)")]
+    names = [name for name in [*known.families, genres.OTHERS] if name in set(drawn["group"])]
+    look.legend({name: known.colour_of(name) for name in names})
+    # The strongest lie close together in a corner of 0 to 100.
+    near = alt.Scale(zero=False, nice=True, padding=12)
+    x = alt.X("popularity:Q", title="popularity (0 to 100)", scale=near, axis=alt.Axis(tickCount=8))
+    y = alt.Y("alignment:Q", title="fit (0 to 100)", scale=near, axis=alt.Axis(tickCount=5))
     dots = alt.Chart(drawn).mark_circle(size=70, opacity=0.8).encode(
-        alt.X("popularity:Q", title="popularity (0 to 100)", scale=alt.Scale(zero=False, nice=True)),
-        alt.Y("alignment:Q", title="fit with the chart (0 to 100)", scale=alt.Scale(zero=False, nice=True)),
-        alt.Color("group:N", scale=look.genre_scale(source, names), sort=names),
+        x, y, alt.Color("group:N", scale=look.scale_of(known, names), sort=names, legend=None),
         tooltip=["title", "artist", "genre", alt.Tooltip("alignment", title="fit"), "popularity", alt.Tooltip("popularity_gap", title="gap")],
     )  # fmt: skip
+    words = alt.Chart(_apart(drawn)).mark_text(align="left", dx=7, color=look.GREY, fontSize=11).encode(x, y, text="label:N")
     what = "hits that fit little" if misfits else "songs that fit and are little known"
-    look.draw(dots, f"Fit against popularity of {len(drawn)} {what}", height=300)
+    look.draw(alt.layer(dots, words), f"Fit against popularity of {len(drawn)} {what}", height=380)
+
+
+def _apart(drawn: Any) -> Any:
+    """The first few rows whose names would not lie upon each other or beyond the right edge."""
+    kept: list[tuple[float, float]] = []
+    rows = []
+    x, y = (
+        (drawn[name] - drawn[name].min()) / max(float(drawn[name].max() - drawn[name].min()), 1.0)
+        for name in ("popularity", "alignment")
+    )
+    for row, at in enumerate(zip(x, y, strict=True)):
+        if at[0] < 0.75 and all(abs(at[0] - other[0]) > 0.25 or abs(at[1] - other[1]) > 0.07 for other in kept):
+            kept.append(at)
+            rows.append(row)
+        if len(rows) == _NAMED:
+            break
+    return drawn.iloc[rows]
+
+
+def _downloads(rows: Any, stem: str) -> None:
+    forms = {
+        "CSV": ("csv", "text/csv", text.to_csv),
+        "Parquet": ("parquet", "application/vnd.apache.parquet", text.to_parquet),
+    }
+    with st.container(horizontal=True):
+        for name, (ending, kind, write) in forms.items():
+            st.download_button(
+                f"Download {name}", partial(write, rows), f"{stem}.{ending}", kind, icon=":material/download:",
+                on_click="ignore", key=ending,
+            )  # fmt: skip
+    st.caption(
+        f"At most {_LIMIT} rows, the strongest first. In CSV, texts that a spreadsheet would run as a formula begin with an apostrophe."
+    )

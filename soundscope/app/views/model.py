@@ -277,7 +277,7 @@ def _listens(source: Source, model_id: str) -> None:
         alt.X("value:Q", title="log-loss lost without it"), tooltip=["label", alt.Tooltip("value:Q", format=".3f")]
     )
     told = ", ".join(f"{r.label} {r.value:.2f}" for r in drawn.head(5).itertuples())
-    look.draw(bars, f"What the model listens to most: {told}", height=24 * len(drawn) + 50)
+    look.draw(bars, f"What the model listens to most: {told}", height=look.rows_height(len(drawn)))
     st.caption("How much worse it gets when the values of one input are shuffled among the tracks.")
 
 
@@ -310,7 +310,9 @@ def _drift(source: Source, model_id: str) -> None:
         tooltip=["label", alt.Tooltip("psi:Q", format=".3f"), "level"],
     )  # fmt: skip
     look.draw(
-        bars, "Drift by feature: " + ", ".join(f"{r.label} {r.psi:.2f}" for r in drawn.itertuples()), height=24 * len(drawn) + 60
+        bars,
+        "Drift by feature: " + ", ".join(f"{r.label} {r.psi:.2f}" for r in drawn.itertuples()),
+        height=look.rows_height(len(drawn)) + 20,
     )
 
 

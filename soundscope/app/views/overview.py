@@ -10,7 +10,16 @@ import streamlit as st
 
 from soundscope.app import frame, look, text
 from soundscope.app.source import Source, plain
+from soundscope.ingest.ledger import utcnow
 
+_OLD_DAYS = 21
+_KINDS = {
+    "chart": "the chart",
+    "all": "whole archive",
+    "valid_dates": "list of dates",
+    "week": "single charts",
+    "import": "your file",
+}
 _NOW = """
 select e.rank, case when e.previous_rank is not null then e.previous_rank - e.rank end as move, e.title, e.artist, f.genre,
     e.weeks_on_chart, e.peak_rank, e.previous_rank, e.track_id
@@ -35,12 +44,15 @@ def show(source: Source) -> None:
         return
     chart = frame.pick_chart(source, charts)
     newest = source.one("select max(chart_date) as day from core.chart_dates where chart = ?", [chart])
-    day = newest["day"] if newest else None
+    day: Any = newest["day"] if newest else None
     now = source.ask(_NOW, [chart, day])
     _figures(source, chart, day, now)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.subheader(f"{text.chart_name(chart)}, {day:%d %B %Y}", anchor=False)
+        st.subheader(f"{text.chart_name(chart)}, {text.day(day)}", anchor=False)
+        old = (utcnow().date() - pd.Timestamp(day).date()).days
+        if old > _OLD_DAYS:
+            st.caption(f"The newest chart that is known is {old // 7:,} weeks old: *now* on these pages means that week.")
         shown = now.assign(move=[_move(row) for row in now.itertuples()])
         columns = {
             "rank": "Rank",
@@ -66,7 +78,7 @@ def _figures(source: Source, chart: str, day: Any, now: pd.DataFrame) -> None:
         "known": 0,
     }
     top = now.iloc[0] if len(now) else None
-    cells = st.columns(4)
+    cells = st.columns([2, 1, 1, 1])
     cells[0].metric(
         "Number one",
         _short(top["title"]) if top is not None else "–",
@@ -83,7 +95,7 @@ def _figures(source: Source, chart: str, day: Any, now: pd.DataFrame) -> None:
 
 def _short(title: object) -> str:
     words = title if isinstance(title, str) else "–"
-    return text.escape(words if len(words) <= 22 else words[:21] + "…")
+    return text.escape(words if len(words) <= 34 else words[:33] + "…")
 
 
 def _move(row: object) -> str:
@@ -159,7 +171,9 @@ def _fresh(source: Source) -> None:
     )
     if len(given):
         st.markdown(
-            "Sound comes from " + ", ".join(f"{text.escape(r.provider)} ({r.n:,} tracks)" for r in given.itertuples()) + "."
+            "Sound comes from "
+            + ", ".join(f"{text.escape(text.provider_name(r.provider))} ({r.n:,} tracks)" for r in given.itertuples())
+            + "."
         )
     rows = source.ask("select * from ops.freshness order by kind <> 'chart', subject, kind")
     if rows.empty:
@@ -168,9 +182,14 @@ def _fresh(source: Source) -> None:
     stale = rows[rows["is_stale"].fillna(False).astype(bool)]
     if len(stale):
         st.warning(
-            "Not brought up to date for two weeks: " + ", ".join(text.escape(s) for s in stale["subject"]) + ".",
+            "Not brought up to date for two weeks: "
+            + ", ".join(text.escape(text.provider_name(s)) for s in stale["subject"])
+            + ".",
             icon=":material/schedule:",
         )
+    rows = rows.assign(
+        subject=[text.provider_name(str(s)) for s in rows["subject"]], kind=[_KINDS.get(str(k), str(k)) for k in rows["kind"]]
+    )
     columns = {
         "subject": "Source",
         "kind": "What",

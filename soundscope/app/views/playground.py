@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 import pandas as pd
 import streamlit as st
 
-from soundscope.app import fit, frame, look, predict, text, upload
+from soundscope.app import fit, frame, genres, look, predict, text, upload
 from soundscope.app.nearest import nearest
 from soundscope.app.reasons import fit_in_words, show_contributions
 from soundscope.app.serve import UPLOAD_MB
 from soundscope.app.source import Source
 from soundscope.errors import SoundScopeError
 
+_NO_COLUMN = "– not in the file –"
+_MAPPED = ("title", "artist", *text.SOUND, "popularity", "duration_ms", "release_date")
+_FIELD_NAMES = {"duration_ms": "length in milliseconds"}
 _STEPS = {"tempo": 1.0, "loudness": 0.5, "popularity": 1.0}
+_FORM = {"tempo": "%.0f", "loudness": "%.1f", "popularity": "%.0f"}
 _RANGE = {"tempo": (40.0, 220.0), "loudness": (-40.0, 0.0), "popularity": (0.0, 100.0)}
 
 
@@ -48,7 +54,7 @@ def _sliders(source: Source) -> None:
             start = min(max(round(float(middle.get(name, (low + high) / 2)) / step) * step, low), high)
             values[name] = float(
                 st.slider(
-                    text.FEATURES[name].axis, low, high, start, step, key=f"x_{name}", bind="query-params",
+                    text.FEATURES[name].axis, low, high, start, step, key=f"x_{name}", bind="query-params", format=_FORM.get(name, "%.2f"),
                     help=text.escape(source.about(f"marts.track_features.{name}")),
                 )
             )  # fmt: skip
@@ -78,7 +84,7 @@ def _prediction(source: Source, row: pd.DataFrame, middle: dict[str, float]) -> 
         return
     labels = found.labels
     said = ", ".join(f"{r.genre} {r.probability:.0%}" for r in labels.itertuples())
-    look.draw(look.probabilities(labels, look.genre_colours(source)), f"Likeliest genres: {said}", height=150)
+    look.draw(look.probabilities(labels, genres.genres_of(source)), f"Likeliest genres: {said}", height=150)
     st.caption(
         "From these ten values alone: artist, title, key and length are unknown to it, so it is less sure than of a real track."
     )
@@ -119,15 +125,33 @@ def _file(source: Source) -> None:
     if given is None:
         return
     try:
-        read = upload.read(given.getvalue(), given.name)
+        mapping = _mapping(upload.columns(given.getvalue(), given.name))
+        read = upload.read(given.getvalue(), given.name, mapping)
     except SoundScopeError as error:
         st.error(f"{text.escape(error.message)} Next: {text.escape(error.next_step)}", icon=":material/error:")
         return
-    st.markdown(
-        "Read as: "
-        + ", ".join(f"{text.escape(column)} = **{text.feature_name(field)}**" for field, column in read.mapping.items())
-        + "."
-    )
+    _refused(read)
+    _answers(source, read)
+
+
+def _mapping(columns: list[str]) -> dict[str, str]:
+    """Field -> column, as recognised and then as the person says."""
+    found = upload.recognised(columns)
+    # Another file with other columns begins anew.
+    stem = f"{crc32(chr(0).join(columns).encode()):x}"
+    with st.expander(f"{len(found)} of {len(columns)} columns are recognised; look or change it here", expanded=len(found) < 3):
+        cells = st.columns(3)
+        chosen = {
+            field: cells[place % 3].selectbox(
+                _FIELD_NAMES.get(field, text.feature_name(field)).capitalize(), [_NO_COLUMN, *columns],
+                index=columns.index(found[field]) + 1 if field in found else 0, key=f"map_{stem}_{field}",
+            )
+            for place, field in enumerate(_MAPPED)
+        }  # fmt: skip
+    return {field: str(column) for field, column in chosen.items() if column != _NO_COLUMN}
+
+
+def _refused(read: upload.Upload) -> None:
     if read.refused:
         with st.expander(
             f"{len(read.refused):,} value{'s' * (len(read.refused) > 1)} could not be used and count as unknown",
@@ -139,6 +163,9 @@ def _file(source: Source) -> None:
                 alt="Values that could not be used",
                 key="refused",
             )
+
+
+def _answers(source: Source, read: upload.Upload) -> None:
     charts = frame.charts_of(source)
     answered = upload.answer(source, read.rows, charts[0] if charts else None)
     unknown = int(answered["genre_1"].isna().sum()) if "genre_1" in answered else 0

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from soundscope.app import frame, ledger, look, text
-from soundscope.app.source import Source
+from soundscope.app.source import Source, plain
 
 _MATCHES = """
 select e.chart, (year(e.chart_date) // 10 * 10)::varchar || 's' as decade, count(*) as entries, count(e.track_id) / count(*)::double as linked,
@@ -83,15 +83,20 @@ def _quarantine(source: Source) -> None:
     if rows.empty:
         frame.nothing("Nothing had to be refused: every value fitted its type and range.")
         return
-    by_reason = rows.groupby("reason", as_index=False)["n"].sum().nlargest(10, "n")
+    # A range says nothing without the field whose range it is.
+    named = rows.assign(
+        reason=[f"{r.field}: {r.reason}" if isinstance(r.field, str) and r.field else r.reason for r in rows.itertuples()]
+    )
+    by_reason = named.groupby("reason", as_index=False)["n"].sum().nlargest(10, "n")
     bars = alt.Chart(by_reason).mark_bar(height=14, color=look.VERMILION).encode(
         alt.Y("reason:N", sort="-x", title=None, axis=alt.Axis(labelLimit=260)), alt.X("n:Q", title="values or rows", axis=alt.Axis(tickMinStep=1, format=",d")), tooltip=["reason", "n"],
     )  # fmt: skip
     look.draw(
         bars,
         "Quarantine by reason: " + ", ".join(f"{r.reason} {r.n}" for r in by_reason.itertuples()),
-        height=28 * len(by_reason) + 45,
+        height=look.rows_height(len(by_reason), 28),
     )
+    rows = _with_names(rows)
     columns = {
         "reason": "Reason",
         "provider": "From",
@@ -101,6 +106,10 @@ def _quarantine(source: Source) -> None:
         "example": "Example",
     }
     frame.table(rows, source, "ops.quarantine", columns, "Quarantined values by reason", key="quarantine")
+
+
+def _with_names(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(provider=[text.provider_name(name) if isinstance(name, str) else name for name in rows["provider"]])
 
 
 def _coverage(source: Source) -> None:
@@ -117,6 +126,7 @@ def _coverage(source: Source) -> None:
     if rows.empty:
         frame.nothing("No provider has told how any track sounds.")
         return
+    rows = _with_names(rows)
     columns = {
         "provider": "Provider",
         "tracks": "Tracks",
@@ -145,7 +155,7 @@ def _budget(source: Source) -> None:
     if len(limited):
         st.markdown(
             "; ".join(
-                f"{text.escape(r.provider)}: **{int(r.remaining):,}** of {int(r.budget):,} calls left in {r.window_hours:g} h"
+                f"{text.escape(text.provider_name(r.provider))}: **{int(r.remaining):,}** of {int(r.budget):,} calls left in {r.window_hours:g} h"
                 for r in limited.itertuples()
             )
             + "."
@@ -153,8 +163,9 @@ def _budget(source: Source) -> None:
     held = rows[rows["held_until"].notna()]
     for row in held.itertuples():
         st.markdown(
-            f"- {text.escape(row.provider)} is not asked before {row.held_until:%d %B, %H:%M} UTC: {text.escape(row.held_for)}."
+            f"- {text.escape(text.provider_name(row.provider))} is not asked before {row.held_until:%d %B, %H:%M} UTC: {text.escape(row.held_for)}."
         )
+    rows = _with_names(rows)
     columns = {"provider": "Provider", "used": "Used", "remaining": "Left", "budget": "Allowed", "window_hours": "Within hours"}
     frame.table(rows, source, "ops.request_budget", columns, "Calls made and left by provider", key="budget")
 
@@ -193,13 +204,19 @@ def _waiting(source: Source) -> None:
 
 def _checks(source: Source) -> None:
     st.subheader("Checks", anchor=False)
+    # A build and a publishing check different things, so the newest result of each check counts; what is no longer checked fades after a month.
     rows = source.ask(
         'select "check", table_name, status, failures, message, checked_at from ops.check_results '
-        "where run_id = (select run_id from ops.check_results order by checked_at desc limit 1) order by status <> 'fail', status <> 'warn', table_name, \"check\""
+        "where checked_at > (select max(checked_at) from ops.check_results) - interval 30 day "
+        'qualify row_number() over (partition by "check", table_name order by checked_at desc) = 1 '
+        "order by status <> 'fail', status <> 'warn', table_name, \"check\""
     )
     if rows.empty:
         frame.nothing("No check has been recorded.")
         return
+    rows = rows.assign(
+        message=[_found(message, failures) for message, failures in zip(rows["message"], rows["failures"], strict=True)]
+    )
     count = rows["status"].value_counts()
     st.markdown(
         ", ".join(f"**{count.get(s, 0)}** {w}" for s, w in (("pass", "passed"), ("warn", "worth a look"), ("fail", "failed")))
@@ -216,8 +233,15 @@ def _checks(source: Source) -> None:
     }
     if len(odd):
         frame.table(odd, source, "ops.check_results", columns, "Checks that found something", key="odd_checks")
-    with st.expander("All checks of the newest run"):
+    with st.expander("All checks with their newest result"):
         frame.table(rows, source, "ops.check_results", columns, "All checks", key="checks")
+
+
+def _found(message: object, failures: object) -> str:
+    """What a check said; the standing words of dbt become plain ones."""
+    if isinstance(message, str) and not message.startswith("Got "):
+        return message
+    return "" if plain(failures) in (None, 0) else f"{text.count(int(plain(failures)), 'row')} break it"
 
 
 def _runs(source: Source) -> None:

@@ -5,26 +5,21 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
-from soundscope.app import fit, frame, look, predict, text
+from soundscope.app import fit, frame, genres, look, predict, text
 from soundscope.app.nearest import nearest
 from soundscope.app.reasons import fit_in_words, show_contributions
 from soundscope.app.search import find
 from soundscope.app.source import Source, plain
+from soundscope.app.views import track_history, track_sound
 from soundscope.genre.explain import BASE
 
 _SPOTIFY_ID = re.compile(r"[0-9A-Za-z]{22}")
 _TRACK = """
 select f.*, t.spotify_id, t.isrc, t.artists, t.album, t.release_date, t.release_precision, t.explicit, t.first_release_date, t.n_sources
 from marts.track_features f join core.tracks t on t.track_id = f.track_id where f.track_id = ?
-"""
-_HISTORY = """
-select e.chart, e.chart_date as date, e.rank, e.weeks_on_chart, e.peak_rank, d.stretch_no
-from core.chart_entries e join core.chart_dates d on d.chart = e.chart and d.chart_date = e.chart_date
-where e.track_id in (select track_id from marts.track_features where recording_id = ?) order by e.chart, e.chart_date
 """
 
 
@@ -45,9 +40,9 @@ def show(source: Source) -> None:
     _head(source, track)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        _sound(source, track)
-        _charts(source, track)
-        _popularity(source, track)
+        track_sound.show(source, track)
+        track_history.charts(source, track)
+        track_history.popularity(source, track)
     with right:
         _alignment(source, track)
         _genre(source, track)
@@ -93,11 +88,11 @@ def _suggest(source: Source) -> None:
 def _head(source: Source, track: dict[str, Any]) -> None:
     st.header(text.escape(track["title"] or "(no title)"), anchor=False)
     released = track["release_date"]
-    form = {"year": "%Y", "month": "%B %Y"}.get(track["release_precision"] or "", "%d %B %Y")
+    form = {"year": "{0:%Y}", "month": "{0:%B %Y}"}.get(track["release_precision"] or "", "{0.day} {0:%B %Y}")
     facts = [
         f"by **{text.escape(track['artists'] or track['artist'])}**",
         *([f"on {text.escape(track['album'])}"] if track["album"] else []),
-        *([f"released {released:{form}}"] if released else []),
+        *([f"released {form.format(released)}"] if released else []),
         *([f"{track['duration_ms'] // 60_000}:{track['duration_ms'] // 1000 % 60:02d} minutes"] if track["duration_ms"] else []),
         *([f"genre **{text.escape(track['genre'])}**"] if track["genre"] else []),
         *([f"mood {text.escape(track['mood'])}"] if track["mood"] else []),
@@ -110,143 +105,8 @@ def _head(source: Source, track: dict[str, Any]) -> None:
             st.iframe(f"https://open.spotify.com/embed/track/{spotify_id}", height=152, alt="Spotify player")
 
 
-def _sound(source: Source, track: dict[str, Any]) -> None:
-    st.subheader("How it sounds", anchor=False)
-    if not track["feature_provider"]:
-        frame.nothing(
-            "Nobody has told how this track sounds yet. `soundscope ingest features` asks, or import the values yourself."
-        )
-        return
-    names = [n for n in (*text.SOUND, "popularity") if track[n] is not None]
-    marks = [{"feature": n, "who": "This track", "value": track[n], "std": None} for n in names]
-    genre = source.ask(
-        "select feature, mean, std from marts.genre_profile where genre = ? and mean is not null", [track["genre"]]
-    )
-    era = source.ask("select feature, mean, std from marts.era_profile where era = ? and mean is not null", [track["era"]])
-    chart = source.ask(
-        "select feature, mean, std from marts.chart_trends where window_weeks = 12 and mean is not null and not is_low_coverage and (chart, chart_date) in "
-        "(select (chart, max(chart_date)) from core.chart_dates group by chart order by count(*) desc limit 1)"
-    )
-    whose = {f"{track['genre']} tracks": genre, f"The {track['era']}": era, "The chart now": chart}
-    for who, rows in whose.items():
-        marks += [
-            {"feature": r.feature, "who": who, "value": r.mean, "std": plain(r.std)}
-            for r in rows.itertuples()
-            if r.feature in names
-        ]
-    drawn: Any = pd.DataFrame(marks)
-    drawn["std"] = pd.to_numeric(drawn["std"])
-    known = {n: text.FEATURES[n] for n in names}
-
-    def place(feature: str, value: float) -> float:
-        at = (value - known[feature].low) / (known[feature].high - known[feature].low)
-        return min(max(at, 0.0), 1.0)
-
-    drawn["place"] = [place(r.feature, r.value) for r in drawn.itertuples()]
-    drawn["low"] = [place(r.feature, r.value - r.std) if plain(r.std) is not None else None for r in drawn.itertuples()]
-    drawn["high"] = [place(r.feature, r.value + r.std) if plain(r.std) is not None else None for r in drawn.itertuples()]
-    drawn["label"] = [text.feature_name(f) for f in drawn["feature"]]
-    drawn["words"] = [text.figure(r.feature, r.value) for r in drawn.itertuples()]
-    order = [w for w in ("This track", *whose) if w in set(drawn["who"])]
-    colours = {"This track": look.VERMILION, "The chart now": look.BLUE, f"The {track['era']}": look.GREEN}
-    colour = alt.Color("who:N", sort=order, scale=alt.Scale(domain=order, range=[colours.get(w, look.ORANGE) for w in order]))
-    shape = alt.Shape(
-        "who:N", sort=order, scale=alt.Scale(domain=order, range=["circle", "diamond", "square", "triangle-up"][: len(order)])
-    )
-    y = alt.Y("label:N", title=None, sort=[text.feature_name(n) for n in names])
-    x = alt.X(
-        "place:Q",
-        title="from the low to the high end of the feature's usual range",
-        scale=alt.Scale(domain=[0, 1.12]),
-        axis=alt.Axis(labels=False, ticks=False, values=[0, 0.25, 0.5, 0.75, 1]),
-    )
-    spans = (
-        alt.Chart(drawn[drawn["who"] == f"{track['genre']} tracks"])
-        .mark_rule(strokeWidth=7, opacity=0.25, color=look.ORANGE)
-        .encode(y, alt.X("low:Q"), alt.X2("high:Q"))
-    )
-    tips = ["label", "who", alt.Tooltip("words", title="value")]
-    others = (
-        alt.Chart(drawn[drawn["who"] != "This track"])
-        .mark_point(filled=True, size=60, opacity=0.85)
-        .encode(y, x, colour, shape, tooltip=tips)
-    )
-    own = drawn[drawn["who"] == "This track"]
-    mine = alt.Chart(own).mark_point(filled=True, size=150, opacity=1).encode(y, x, colour, shape, tooltip=tips)
-    said = (
-        alt.Chart(own.assign(end=1.02))
-        .mark_text(align="left", fontSize=12, color=look.GREY, fontWeight="bold")
-        .encode(y, alt.X("end:Q"), text="words")
-    )
-    summary = ", ".join(f"{text.feature_name(n)} {text.figure(n, track[n])}" for n in names)
-    look.draw(
-        alt.layer(spans, others, mine, said),
-        f"Features of the track against its genre, era and the current chart: {summary}",
-        height=34 * len(names) + 50,
-    )
-    st.caption(
-        f"The orange bars hold the middle two thirds of {text.escape(track['genre'])} tracks. " * bool(track["genre"])
-        + f"Measured by {text.escape(track['feature_provider'])}."
-    )
-
-
-def _charts(source: Source, track: dict[str, Any]) -> None:
-    st.subheader("In the charts", anchor=False)
-    rows = source.ask(_HISTORY, [track["recording_id"]])
-    if rows.empty:
-        frame.nothing("It has not been in a chart that this release holds.")
-        return
-    best = rows.groupby("chart").agg(peak=("rank", "min"), weeks=("date", "nunique"), first=("date", "min"), last=("date", "max"))
-    for r in best.reset_index().itertuples():
-        st.markdown(
-            f"{text.chart_name(r.chart)}: best rank **{r.peak}**, **{r.weeks}** weeks, from {r.first:%d %B %Y} to {r.last:%d %B %Y}."
-        )
-    rows = rows.assign(new=rows.groupby("chart")["date"].diff().dt.days > 20)
-    rows["run"] = rows["chart"] + rows["new"].cumsum().astype(str)
-    base = alt.Chart(rows).encode(
-        alt.X("date:T", title=None),
-        alt.Y("rank:Q", title="rank (1 is the top)", scale=alt.Scale(reverse=True, domain=[1, max(int(rows["rank"].max()), 10)], nice=False), axis=alt.Axis(tickMinStep=1, format="d")),
-        alt.Color("chart:N", scale=alt.Scale(range=[look.BLUE, look.ORANGE, look.GREEN, look.PURPLE]), legend=alt.Legend() if len(best) > 1 else None),
-        tooltip=["chart", alt.Tooltip("date:T", format="%d %B %Y"), "rank", alt.Tooltip("weeks_on_chart", title="weeks so far")],
-    )  # fmt: skip
-    look.draw(
-        alt.layer(base.mark_line().encode(alt.Detail("run:N")), base.mark_circle(size=28)),
-        f"Rank over time; best rank {int(rows['rank'].min())}", height=240,
-    )  # fmt: skip
-
-
-def _popularity(source: Source, track: dict[str, Any]) -> None:
-    rows = source.ask(
-        "select provider, popularity, valid_from as date, coalesce(valid_to, last_observed_at) as until from core.popularity_history "
-        "where track_id = ? and popularity is not null order by provider, valid_from",
-        [track["track_id"]],
-    )
-    st.subheader("Popularity", anchor=False)
-    if rows.empty:
-        frame.nothing("No provider has said how popular it is.")
-        return
-    newest = rows.sort_values("date").groupby("provider").tail(1)
-    st.markdown(
-        "; ".join(
-            f"{text.escape(r.provider)}: **{r.popularity:.0f}** of 100, since {r.date:%d %B %Y}" for r in newest.itertuples()
-        )
-        + "."
-    )
-    if len(rows) == len(newest):
-        st.caption("One value only has been observed so far, so there is no curve yet.")
-        return
-    ends = rows.assign(date=rows["until"])
-    drawn = pd.concat([rows, ends]).sort_values(["provider", "date"])
-    line = alt.Chart(drawn).mark_line(interpolate="step-after", point=True).encode(
-        alt.X("date:T", title=None), alt.Y("popularity:Q", title="popularity (0 to 100)", scale=alt.Scale(domain=[0, 100])),
-        alt.Color("provider:N", scale=alt.Scale(range=[look.BLUE, look.ORANGE, look.GREEN])),
-    )  # fmt: skip
-    look.draw(line, "Popularity over time by provider", height=200)
-
-
 def _alignment(source: Source, track: dict[str, Any]) -> None:
     st.subheader("How it fits what charts now", anchor=False)
-    st.caption(text.escape(source.about("marts.popularity_alignment.alignment")))
     if not source.has("marts.popularity_alignment"):
         frame.nothing(
             "This release has no alignment yet; the next `soundscope run` makes it once a chart with known sound is there."
@@ -294,7 +154,7 @@ def _genre(source: Source, track: dict[str, Any]) -> None:
         frame.nothing(f"There is no prediction: {reason}.")
         return
     said = ", ".join(f"{r.genre} {r.probability:.0%}" for r in rows.itertuples())
-    look.draw(look.probabilities(rows, look.genre_colours(source)), f"The three likeliest genres: {said}", height=150)
+    look.draw(look.probabilities(rows, genres.genres_of(source)), f"The three likeliest genres: {said}", height=150)
     unsure = "It is not sure: the likeliest is less likely than not. " if rows["probability"].iloc[0] < 0.5 else ""
     label = f"Its label is {text.escape(track['genre'])}." if track["genre"] else ""
     if unsure or label:
@@ -348,7 +208,9 @@ def _provenance(source: Source, track: dict[str, Any]) -> None:
         st.markdown("\n".join(f"- {name}: {text.escape(value)}" for name, value in ids.items() if value))
         if whose and whose != track["track_id"]:
             st.markdown(f"- Its sound was measured on another release of the same recording: {text.escape(whose)}")
-        st.markdown(f"- Popularity: {text.escape(track['popularity_provider'])}; mood: {text.escape(track['mood_source'])}")
+        st.markdown(
+            f"- Popularity: {text.escape(text.provider_name(track['popularity_provider'])) if track['popularity_provider'] else 'unknown'}; mood: {text.escape(track['mood_source'])}"
+        )
         if len(sound):
             frame.table(
                 sound,
