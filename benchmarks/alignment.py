@@ -56,7 +56,7 @@ def load(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
     named = "track_name is not null and track_artist is not null"
     insert(
         "tracks",
-        f"select {ids}, track_name as title, track_artist as artist, cast(duration_ms as bigint) as duration_ms, "
+        f"select {ids}, track_name as title, track_artist as artist, track_album_name as album, cast(duration_ms as bigint) as duration_ms, "
         "cast(case length(track_album_release_date) when 4 then track_album_release_date || '-01-01' "
         "when 7 then track_album_release_date || '-01' else track_album_release_date end as date) as release_date, "
         "case length(track_album_release_date) when 4 then 'year' when 7 then 'month' else 'day' end as release_precision "

@@ -2,7 +2,8 @@
 
 Protocol: songs released on a known day (the first of January is a default date and does not count), no live takes, remixes or other
 versions, one row per song at its earliest release. A song is positive if it enters the chart from 7 days before to 91 days after its
-release, negative if it does not in that time; what charted earlier is a reissue and left out. All are described by one and the same
+release, negative if it does not in that time; what charted earlier is a reissue and left out. Whose entry is whose song is said in
+`songs.py`. All are described by one and the same
 provider: files of chart songs describe hits alone, and any oddity of theirs would tell hits from other songs without listening.
 """
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from soundscope.match.titles import parse_title
 from soundscope.trends.catalogue import Catalogue, Days, days, harmony
 from soundscope.trends.profile import ChartWeeks, Profile, Releases, make_profile
+from soundscope.trends.songs import days_on_chart
 from soundscope.trends.sound import INPUTS, MIN_KNOWN, points
 
 EARLY, LATE = np.timedelta64(7, "D"), np.timedelta64(91, "D")
@@ -57,11 +59,11 @@ def find_candidates(catalogue: Catalogue, chart: str, known_until: np.datetime64
         known_until: use chart dates up to then only, and songs whose 91 days had passed; None for all that is held.
     """
     entries = catalogue.entries_of(chart)
-    day, songs = catalogue.day[entries], catalogue.song_of_entry[entries]
     if known_until is not None:
-        songs, day = songs[day <= known_until], day[day <= known_until]
+        entries = entries[catalogue.day[entries] <= known_until]
+    day = catalogue.day[entries]
     frame, sound, left_out = _songs(catalogue)
-    first, later = _entered(frame, songs, day)
+    first, later = _entered(frame, days_on_chart(catalogue, entries, frame["row"].to_numpy()))
     released: Days = frame["released"].to_numpy().astype("datetime64[D]")
     watched = _watched(np.unique(day), released)
     reissue = watched & (first < np.subtract(released, EARLY))
@@ -153,14 +155,13 @@ def _songs(catalogue: Catalogue) -> tuple[pd.DataFrame, _Sound, dict[str, int]]:
     return frame[~frame["default"]].reset_index(drop=True), sound, left_out
 
 
-def _entered(frame: pd.DataFrame, songs: NDArray[np.object_], day: Days) -> tuple[Days, Days]:
+def _entered(frame: pd.DataFrame, charted: pd.DataFrame) -> tuple[Days, Days]:
     """First date on the chart, and first date from 7 days before release on; NaT where there is none."""
-    charted = pd.DataFrame({"song": songs, "day": day})
-    charted = charted[charted["song"].isin(set(frame["song"]))]
-    joined = charted.merge(frame[["song", "released"]], on="song")
-    first = joined.groupby("song")["day"].min()
-    after = joined[joined["day"] >= joined["released"] - pd.Timedelta(days=7)].groupby("song")["day"].min()
-    return days(first.reindex(frame["song"])), days(after.reindex(frame["song"]))
+    number = np.arange(len(frame))
+    released = frame["released"].to_numpy().astype("datetime64[D]")[charted["place"].to_numpy()]
+    after = charted[days(charted["day"]) >= np.subtract(released, EARLY)]
+    first, later = (part.groupby("place")["day"].min().reindex(number) for part in (charted, after))
+    return days(first), days(later)
 
 
 def _watched(dates: Days, released: Days) -> NDArray[np.bool_]:

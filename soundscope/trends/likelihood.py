@@ -19,7 +19,7 @@ from soundscope.trends.candidates import Candidates
 from soundscope.trends.catalogue import Days
 
 Array = NDArray[np.float64]
-VERSION = "likelihood-3"
+VERSION = "likelihood-4"
 YEARS = 10
 MIN_ROWS, MIN_POSITIVE = 300, 20
 _FOLDS = 3

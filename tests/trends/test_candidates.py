@@ -38,6 +38,44 @@ def test_default_dates_versions_and_reissues_are_no_candidates(parts: Parts) -> 
     assert left.left_out["charted before release"] == whole.left_out["charted before release"] + 1
 
 
+@pytest.mark.parametrize(
+    ("title", "artist", "is_same"),
+    [
+        ("{title} [Somebody + {artist}]", "{artist}", True),
+        ("{title} (A Subtitle)", "Somebody Featuring {artist}", True),
+        ("{title} (Part 2)", "{artist}", False),
+        ("{title}", "Somebody Else", False),
+        ("Quite Another", "{artist}", False),
+    ],
+)
+def test_a_song_is_known_by_its_title_and_anybody_credited(parts: Parts, title: str, artist: str, is_same: bool) -> None:
+    """Charts put another of several artists first, and catalogues name guests in brackets."""
+    songs, charted, seen = parts
+    whole = find_candidates(catalogue(parts), CHART)
+    row = int(whole.row[whole.label == 1][0])
+    song = songs.iloc[row]
+    charted = charted.copy()
+    mine = charted["track_id"] == song["track_id"]
+    charted.loc[mine, "title"] = title.format(title=song["title"], artist=song["artist"])
+    charted.loc[mine, "artist"] = artist.format(artist=song["artist"])
+    charted["track_id"] = charted["track_id"].where(~mine)
+    found = find_candidates(catalogue((songs, charted, seen)), CHART)
+    [place] = np.flatnonzero(found.row == row)
+    assert found.label[place] == int(is_same)
+    others = found.row != row
+    np.testing.assert_array_equal(found.label[others], whole.label[whole.row != row])
+
+
+def test_what_is_linked_to_a_recording_is_that_song(parts: Parts) -> None:
+    songs, charted, seen = parts
+    whole = find_candidates(catalogue(parts), CHART)
+    row = int(whole.row[whole.label == 1][0])
+    charted = charted.copy()
+    mine = charted["track_id"] == songs.iloc[row]["track_id"]
+    charted.loc[mine, ["title", "artist"]] = ["A Name in Another Script", "Nobody"]
+    np.testing.assert_array_equal(find_candidates(catalogue((songs, charted, seen)), CHART).label, whole.label)
+
+
 def test_one_provider_describes_all_candidates(parts: Parts) -> None:
     """A source that knows hits alone, oddities and all, must not be how hits are told from other songs."""
     songs, charted, seen = parts
