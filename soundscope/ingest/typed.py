@@ -216,7 +216,7 @@ def _row_key(given: Collection[str]) -> str:
 
 def _reason(name: str, column: Column, text: str) -> str:
     if column.type == "VARCHAR" and not column.choices:
-        return literal(f"longer than {column.longest:,} characters")
+        return literal(f"longer than {column.longest:,} characters" if column.longest else "not a text")
     kind = {"INTEGER": "a whole number", "BIGINT": "a whole number", "DOUBLE": "a number", "DATE": "a date as YYYY-MM-DD",
             "TIMESTAMP": "a time", "BOOLEAN": "true or false"}.get(column.type, "one of " + ", ".join(column.choices))  # fmt: skip
     wrong_type = f"not {kind}"
