@@ -130,11 +130,12 @@ def sleepers(
 
     with closing(open_release(_settings())) as con:
         found = read_sleepers(con, chart, misfits=misfits, limit=last)
-    found["as_of"] = found["as_of"].astype(str).str[:10]
+    for name in ("as_of", "popularity_since"):
+        found[name] = found[name].astype("string").str[:10]
     rows = list(found.astype(object).where(found.notna(), None).itertuples(index=False, name=None))
     show_table(list(found.columns), rows, json)
     if not rows and not json:
-        print("No track has both an alignment and a popularity as of its date; see `soundscope doctor` for who gives popularity.")
+        print("No track has both an alignment and a popularity; see `soundscope doctor` for who gives popularity.")
 
 
 def backtest(

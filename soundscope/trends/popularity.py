@@ -13,8 +13,13 @@ Array = NDArray[np.float64]
 _YEAR = np.timedelta64(364, "D")
 
 
-def popularity_as_of(catalogue: Catalogue, weeks: ChartWeeks, as_of: np.datetime64, rows: NDArray[np.intp]) -> pd.DataFrame:
+def popularity_as_of(
+    catalogue: Catalogue, weeks: ChartWeeks, as_of: np.datetime64, rows: NDArray[np.intp], *, newest: bool = False
+) -> pd.DataFrame:
     """Popularity of tracks given by their rows (n,) in the catalogue, observations after the date left out.
+
+    Args:
+        newest: providers' observations of any date, for who asks today about a chart that may have ended long ago.
 
     Columns: popularity 0..100; source, the provider or 'chart:<name>', None where nothing is known; percentile 0..100 among the tracks
     of that source that had one. From a chart: 100 times the best share of chart points in the last 52 weeks, ranked among all tracks
@@ -28,7 +33,7 @@ def popularity_as_of(catalogue: Catalogue, weeks: ChartWeeks, as_of: np.datetime
     popularity[known], source[known] = 100.0 * charted[known], f"chart:{weeks.chart}"
     percentile[known] = _percentiles(charted[known], int(exists.sum()) - len(known))
     if len(catalogue.popularity):
-        seen = _from_providers(catalogue, as_of)
+        seen = _from_providers(catalogue, max(as_of, newest_observation(catalogue)) if newest else as_of)
         place = catalogue.row_of.get_indexer(pd.Index(seen["track_id"]))
         seen, at = seen[place >= 0], place[place >= 0]
         values = seen["popularity"].to_numpy(dtype=float)

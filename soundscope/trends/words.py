@@ -88,7 +88,7 @@ def _entries_by(catalogue: Catalogue, artists: tuple[str, ...]) -> Catalogue:
 
 
 def explain(aligner: Aligner, row: int, chart: str, likelihood: tuple[float | None, str | None]) -> Alignment | None:
-    """How a track fits a chart's newest profile; None where the chart has none, or too few of the track's features are known.
+    """How a track fits a chart's newest profile, beside its newest known popularity; None where the chart has none, or too few of the track's features are known.
 
     Args:
         likelihood: chart_likelihood as last scored, and why there is none; no model is fitted here.
@@ -107,7 +107,7 @@ def explain(aligner: Aligner, row: int, chart: str, likelihood: tuple[float | No
     scores = among_scores[among == row] if row in among else scores
     z = profile.deviation(c.points[one])[0]
     in_genre = al.percentile_in_genre(scores, c.genre[one], among_scores, c.genre[among])[0]
-    seen = popularity_as_of(c, aligner.weeks(chart), as_of, one).iloc[0]
+    seen = popularity_as_of(c, aligner.weeks(chart), as_of, one, newest=True).iloc[0]
     fit = float(al.percentile(scores, among_scores)[0])
     artists = aligner.artists(one)
     near = _entries_by(c, artists[0])
@@ -225,14 +225,30 @@ select chart_date, mean, coverage, is_low_coverage, change_1y, is_change_1y_beyo
 from marts.chart_trends where chart = ? and feature = ? and window_weeks = ? and mean is not null
 and (cast(? as date) is null or chart_date >= cast(? as date)) order by chart_date
 """
-# Both ways round: what fits and is not known, what charts and does not fit.
+# Both ways round: what fits and is not known, what charts and does not fit. The newest popularity that is known, since a person asks
+# today; the table keeps what was known by the chart's date, which for a chart that ended long ago is nothing.
 SLEEPERS = """
-select a.chart, a.as_of, t.title, t.artist, f.genre, a.alignment, a.alignment_in_genre as in_genre, a.popularity, a.popularity_source,
-    a.popularity_gap as gap, a.artist_momentum, a.confidence, a.track_id, f.recording_id, a.is_charting
+with known as (
+    select track_id, popularity, popularity_provider,
+        100.0 * (rank() over (partition by popularity_provider order by popularity) - 1
+            + count(*) over (partition by popularity_provider, popularity) / 2.0)
+        / count(*) over (partition by popularity_provider) as percentile
+    from marts.track_features where popularity is not null
+),
+since as (
+    select track_id, provider, cast(max(valid_from) as date) as popularity_since
+    from core.popularity_history where valid_to is null group by track_id, provider
+)
+select a.chart, a.as_of, t.title, t.artist, f.genre, a.alignment, a.alignment_in_genre as in_genre,
+    coalesce(k.popularity, a.popularity) as popularity, coalesce(k.popularity_provider, a.popularity_source) as popularity_source,
+    s.popularity_since, coalesce(a.alignment - k.percentile, a.popularity_gap) as gap, a.artist_momentum, a.confidence, a.track_id,
+    f.recording_id, a.is_charting
 from marts.popularity_alignment a
 inner join core.tracks t on t.track_id = a.track_id
 inner join marts.track_features f on f.track_id = a.track_id
-where a.is_current and a.popularity_gap is not null and (cast(? as varchar) is null or a.chart = ?)
+left join known k on k.track_id = a.track_id
+left join since s on s.track_id = k.track_id and s.provider = k.popularity_provider
+where a.is_current and coalesce(k.percentile, a.popularity_gap) is not null and (cast(? as varchar) is null or a.chart = ?)
 """
 CHARTED = "select distinct title from core.chart_entries where (cast(? as varchar) is null or chart = ?) and title is not null"
 _ROUNDED = {"alignment": 1, "in_genre": 1, "popularity": 1, "gap": 1, "artist_momentum": 2, "confidence": 2}
@@ -243,6 +259,8 @@ _COPIES = frozenset({"karaoke", "cover", "instrumental", "remix"})
 def read_sleepers(con: duckdb.DuckDBPyConnection, chart: str | None, *, misfits: bool, limit: int) -> pd.DataFrame:
     """Songs that fit a chart and are hardly known, widest gap first; with `misfits`, charting songs that do not fit.
 
+    Popularity and gap are by the newest popularity known (`popularity_since` says from when it holds), so charts that ended before
+    anybody observed popularity have sleepers too; where no provider knows a track, by its place on the chart.
     One row per chart and song: editions share their title and first artist, or their recording, and the best known one speaks for them.
     Karaoke, tributes, remixes and the like of songs that charted are left out: they sound like hits because they are copies of hits.
 

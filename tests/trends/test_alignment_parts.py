@@ -209,6 +209,9 @@ def test_popularity_is_what_was_observed_by_then_else_from_the_chart(town: Catal
     assert after["percentile"].dropna().between(0, 100).all()
     one = popularity_as_of(town, weeks, np.datetime64("2013-06-01"), rows[5:6])
     pd.testing.assert_frame_equal(one, after.iloc[5:6].reset_index(drop=True))
+    # Who asks today hears what is known today, though the date is an earlier one.
+    today = popularity_as_of(town, weeks, np.datetime64("2013-05-31"), rows, newest=True)
+    pd.testing.assert_frame_equal(today[::3], after[::3])
 
 
 # --- measures ---

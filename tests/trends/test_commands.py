@@ -200,6 +200,15 @@ def test_sleepers_are_songs_once_each_and_no_copies(say, db: duckdb.DuckDBPyConn
     charted = {title for (title,) in db.execute("select distinct title from core.chart_entries").fetchall()}
     assert not [title for title, _ in names if "karaoke" in title and title.split(" (")[0].title() in charted]
     assert [row["gap"] for row in rows] == sorted((row["gap"] for row in rows), reverse=True)
+    # Where the chart is as new as the observations, today's gap is that of the table.
+    stored = dict(
+        db.execute(
+            "select track_id, popularity_gap from marts.popularity_alignment where is_current and popularity_source = 'import:town'"
+        ).fetchall()
+    )
+    shown = {row["track_id"]: row["gap"] for row in rows if row["track_id"] in stored}
+    assert shown
+    assert all(gap == pytest.approx(stored[name], abs=0.051) for name, gap in shown.items())
     charting = {
         name
         for (name,) in db.execute("select track_id from marts.popularity_alignment where is_charting and is_current").fetchall()
