@@ -13,6 +13,7 @@ import argparse
 import os
 import platform
 import resource
+import shutil
 import tempfile
 import time
 from contextlib import closing, nullcontext
@@ -107,44 +108,73 @@ def build(settings: Settings, folder: Path) -> None:
 
 TREND_MODELS = ("trend_entries", "chart_window_dates", "chart_week_sound", "chart_window_sound", "chart_window_tracks",
                 "chart_window_overlap", "chart_window_quantiles", "chart_trends")  # fmt: skip
-FEATURES = (
-    "tempo",
-    "danceability",
-    "energy",
-    "valence",
-    "loudness",
-    "acousticness",
-    "instrumentalness",
-    "speechiness",
-    "liveness",
-)
+# Features with the range in which the models tell quantiles apart, in forty bins.
+RANGES = {
+    "tempo": (40.0, 240.0), "danceability": (0.0, 1.0), "energy": (0.0, 1.0), "valence": (0.0, 1.0), "loudness": (-30.0, 0.0),
+    "acousticness": (0.0, 1.0), "instrumentalness": (0.0, 1.0), "speechiness": (0.0, 1.0), "liveness": (0.0, 1.0),
+    "duration_ms": (60_000.0, 420_000.0),
+}  # fmt: skip
+FEATURES = tuple(RANGES)
+BINS = 40
+QUANTILES = {"q10": 0.1, "q25": 0.25, "median": 0.5, "q75": 0.75, "q90": 0.9}
 WINDOWS = (4, 12, 52)
 
 
 def time_trends(settings: Settings) -> None:
-    """The whole archive and one new week by the models; then means and spreads of every window by pandas and polars, compared."""
+    """The whole archive and one new week by the models; then the same means, spreads and quantiles by pandas and polars, compared."""
     for what, variables in (("whole archive", None), ("one new week", {"start_week": _newest(settings)})):
+        began = time.perf_counter()
         result = run_build(settings, select=list(TREND_MODELS), variables=variables)
-        print(
-            f"trends, {what}: {sum(model.seconds for model in result.models):.2f} s of SQL in {len(result.models)} models, all windows"
-        )
+        seconds = time.perf_counter() - began
+        by_clock, cpu = time_statements(settings, is_new=variables is None)
+        print(f"trends, {what}: SQL of {len(TREND_MODELS)} models, one after another, {by_clock:.2f} s by the clock, {cpu:.2f} s of CPU; "
+              f"with dbt's start and {len(result.checks)} tests of whole tables {seconds:.1f} s by the clock")  # fmt: skip
     with closing(duckdb.connect(str(settings.paths.writer), read_only=True)) as con:
         where = con.execute("select table_schema from information_schema.tables where table_name = 'trend_entries'").fetchone()
         if where is None:
             raise SystemExit("There is no table trend_entries; build the models first.")
         entries = con.execute(f'select * from "{where[0]}".trend_entries order by chart, chart_date').df()
-        found = con.execute("select chart, chart_date, feature, window_weeks, mean, std from marts.chart_trends").df()
+        columns = ["mean", "std", *QUANTILES]
+        found = con.execute(f"select chart, chart_date, feature, window_weeks, {', '.join(columns)} from marts.chart_trends").df()
     for name, compute in (("pandas", by_pandas), ("polars", by_polars)):
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         try:
             theirs = compute(entries)
         except ModuleNotFoundError:
             print(f"{name}: not installed, left out")
             continue
-        seconds = time.perf_counter() - began
+        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
         both = found.merge(theirs, on=["chart", "chart_date", "feature", "window_weeks"], suffixes=("", "_theirs"))
-        off = max(float((both[c] - both[f"{c}_theirs"]).abs().max()) for c in ("mean", "std"))
-        print(f"{name}: means and spreads alone {seconds:.2f} s; {len(both):,} rows compared, largest difference {off:.1e}")
+        ours, other = both[columns].to_numpy(dtype=float), both[[f"{c}_theirs" for c in columns]].to_numpy(dtype=float)
+        if (np.isnan(ours) != np.isnan(other)).any():
+            raise SystemExit(f"{name} knows other values than the models do.")
+        off = np.nanmax(np.abs(ours - other) / np.maximum(np.abs(ours), 1.0))
+        print(f"{name}: means, spreads and quantiles alone {seconds:.2f} s by the clock, {cpu:.2f} s of CPU; {len(both):,} rows compared, "
+              f"largest difference {off:.1e} of the value or of 1")  # fmt: skip
+
+
+def time_statements(settings: Settings, *, is_new: bool) -> tuple[float, float]:
+    """Seconds by the clock and of CPU of the statements dbt compiled last, run in a copy of the file without dbt and tests.
+
+    Args:
+        is_new: write whole tables; otherwise replace the weeks found, as an incremental run does.
+    """
+    with tempfile.TemporaryDirectory(dir=settings.paths.temp) as folder:
+        # The statements name the database, which is called after its file.
+        copy = Path(shutil.copy(settings.paths.writer, folder))
+        options = {"threads": settings.engine.threads, "memory_limit": settings.engine.memory_limit}
+        with closing(duckdb.connect(str(copy), config=options)) as con:
+            began, cpu = time.perf_counter(), time.process_time()
+            for model in TREND_MODELS:
+                [file] = (settings.paths.dbt / "target" / "compiled").rglob(f"{model}.sql")
+                table = f"{'marts' if model == 'chart_trends' else 'prepare'}.{model}"
+                if is_new:
+                    con.execute(f"create or replace table {table} as {file.read_text()}")
+                    continue
+                con.execute(f"create or replace temp table found as {file.read_text()}")
+                con.execute(f"delete from {table} where chart_date in (select chart_date from found)")
+                con.execute(f"insert into {table} by name select * from found")
+            return time.perf_counter() - began, time.process_time() - cpu
 
 
 def _newest(settings: Settings) -> str:
@@ -154,24 +184,35 @@ def _newest(settings: Settings) -> str:
 
 
 def by_pandas(entries: pd.DataFrame) -> pd.DataFrame:
-    """Weighted means and spreads of trailing windows: weekly sums, then rolling sums within stretches."""
+    """Weighted means, spreads and binned quantiles of trailing windows: weekly sums, then rolling sums within stretches."""
     parts = []
     for (chart, _), held in entries.groupby(["chart", "trend_stretch_no"]):
-        for feature in FEATURES:
+        for feature, (low, high) in RANGES.items():
             x, w = held[feature].astype(float), held["chart_points"].astype(float)
             known = w.where(x.notna(), 0.0)
-            week = (
-                pd.DataFrame({"w": known, "wx": (known * x).fillna(0), "wxx": (known * x * x).fillna(0)})
-                .groupby(held["chart_date"])
-                .sum()
-            )
+            sums = pd.DataFrame({"w": known, "wx": (known * x).fillna(0), "wxx": (known * x * x).fillna(0)})
+            week = sums.groupby(held["chart_date"]).sum()
+            place = np.floor((x - low) * BINS / (high - low)).clip(0, BINS - 1)
+            in_bins = known.groupby([held["chart_date"], place]).sum().unstack(fill_value=0.0)
+            in_bins = in_bins.reindex(index=week.index, columns=range(BINS), fill_value=0.0)
             for weeks in WINDOWS:
                 s = week.rolling(f"{7 * weeks}D").sum()
                 mean = s["wx"] / s["w"]
                 std = np.sqrt(np.maximum(s["wxx"] / s["w"] - mean**2, 0.0))
+                upto = in_bins.rolling(f"{7 * weeks}D").sum().cumsum(axis=1).to_numpy()
+                found = {name: low + (high - low) / BINS * _place(upto, share) for name, share in QUANTILES.items()}
                 parts.append(pd.DataFrame({"chart": chart, "chart_date": s.index, "feature": feature, "window_weeks": weeks,
-                                           "mean": mean.to_numpy(), "std": std.to_numpy()}))  # fmt: skip
+                                           "mean": mean.to_numpy(), "std": std.to_numpy(), **found}))  # fmt: skip
     return pd.concat(parts, ignore_index=True)
+
+
+def _place(upto: np.ndarray, share: float) -> np.ndarray:
+    """Where (n,) a share of all points is reached, in bins, from points (n, bins) up to each bin's end; NaN without points."""
+    wanted = share * upto[:, -1]
+    row, at = np.arange(len(upto)), (upto >= wanted[:, None]).argmax(axis=1)
+    below = np.where(at > 0, upto[row, at - 1], 0.0)
+    with np.errstate(invalid="ignore"):
+        return np.where(upto[:, -1] > 0, at + (wanted - below) / (upto[row, at] - below), np.nan)
 
 
 def by_polars(entries: pd.DataFrame) -> pd.DataFrame:
@@ -179,24 +220,49 @@ def by_polars(entries: pd.DataFrame) -> pd.DataFrame:
     import polars as pl
 
     frame = pl.from_pandas(entries[["chart", "trend_stretch_no", "chart_date", "chart_points", *FEATURES]])
+    index = ["chart", "trend_stretch_no", "feature"]
     long = frame.unpivot(
         FEATURES, index=["chart", "trend_stretch_no", "chart_date", "chart_points"], variable_name="feature", value_name="x"
     )
-    w, x = pl.col("chart_points").cast(pl.Float64), pl.col("x").cast(pl.Float64)
-    week = (
-        long.group_by("chart", "trend_stretch_no", "feature", "chart_date")
-        .agg(w.filter(x.is_not_null()).sum().alias("w"), (w * x).sum().alias("wx"), (w * x * x).sum().alias("wxx"))
-        .sort("chart", "trend_stretch_no", "feature", "chart_date")
+    low, span = (
+        pl.col("feature").replace_strict({name: ends[0] for name, ends in RANGES.items()}, return_dtype=pl.Float64),
+        pl.col("feature").replace_strict({name: ends[1] - ends[0] for name, ends in RANGES.items()}, return_dtype=pl.Float64),
     )
+    long = long.with_columns(bin=((pl.col("x") - low) * BINS / span).floor().clip(0, BINS - 1))
+    w, x, names = pl.col("chart_points").cast(pl.Float64), pl.col("x").cast(pl.Float64), [f"upto_{b}" for b in range(BINS)]
+    week = (
+        long.group_by(*index, "chart_date")
+        .agg(
+            w.filter(x.is_not_null()).sum().alias("w"),
+            (w * x).sum().alias("wx"),
+            (w * x * x).sum().alias("wxx"),
+            *(w.filter(pl.col("bin") <= b).sum().alias(f"upto_{b}") for b in range(BINS)),
+        )
+        .sort(*index, "chart_date")
+    )
+    mean = pl.col("wx") / pl.col("w")
+    std = (pl.col("wxx") / pl.col("w") - mean**2).clip(0).sqrt()
     parts = []
     for weeks in WINDOWS:
-        s = week.rolling("chart_date", period=f"{7 * weeks}d", group_by=["chart", "trend_stretch_no", "feature"]).agg(
-            pl.col("w", "wx", "wxx").sum()
-        )
-        mean = pl.col("wx") / pl.col("w")
-        std = (pl.col("wxx") / pl.col("w") - mean**2).clip(0).sqrt()
+        s = week.rolling("chart_date", period=f"{7 * weeks}d", group_by=index).agg(pl.col("w", "wx", "wxx", *names).sum())
+        found = []
+        for name, share in QUANTILES.items():
+            wanted = share * pl.col(names[-1])
+            places = []
+            for b, upto in enumerate(names):
+                below = pl.col(names[b - 1]) if b else pl.lit(0.0)
+                places.append(pl.when(pl.col(upto) >= wanted).then(b + (wanted - below) / (pl.col(upto) - below)))
+            found.append((low + span / BINS * pl.coalesce(places)).alias(name))
         parts.append(
-            s.select("chart", "chart_date", "feature", pl.lit(weeks).alias("window_weeks"), mean.alias("mean"), std.alias("std"))
+            s.select(
+                "chart",
+                "chart_date",
+                "feature",
+                pl.lit(weeks).alias("window_weeks"),
+                mean.alias("mean"),
+                std.alias("std"),
+                *found,
+            )
         )
     return pl.concat(parts).to_pandas()
 
