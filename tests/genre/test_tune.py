@@ -137,6 +137,7 @@ def test_what_was_tried_and_chosen_is_recorded(settings, monkeypatch):
     assert "Tuned: 6 of" in outcome.report
 
 
+@pytest.mark.slow
 def test_nothing_is_tuned_unasked(settings, monkeypatch):
     monkeypatch.setattr("soundscope.genre.protocols.is_affordable", lambda *_: False)
     with warehouse(200) as con:
