@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.kills import Installation, kill_once
+from tests.kills import Installation, kill_once, server_gone
 
 _ROUND = 10
 
@@ -31,6 +31,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument(
         "--folder", type=Path, help="keep the two homes here and use them again, instead of making new ones each time"
+    )
+    parser.add_argument(
+        "--gone", type=float, default=60, help="seconds without an answer from the server, at the end; 0 for none"
     )
     said = parser.parse_args()
     began = time.monotonic()
@@ -44,7 +47,9 @@ def main() -> None:
         # The first run also makes the server's database and trains; those that are killed are like the second.
         longest = calm.complete()
         print(f"undisturbed run {longest:.0f} s", flush=True)
-        done, late, recovered = _kill(shaken, calm.digests(), folder / "kills.jsonl", said.kills, said.seed, longest)
+        expected = calm.digests()
+        done, late, recovered = _kill(shaken, expected, folder / "kills.jsonl", said.kills, said.seed, longest)
+        gone = [_server_gone(shaken, expected, how, said.gone) for how in ("killed", "stopped")] if said.gone else []
     print(f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, seed {said.seed}")
     print(f"{done.total()} kills: " + ", ".join(f"{n} times {what}" for what, n in sorted(done.items())))
     print(f"{late} runs ended before their moment came")
@@ -52,6 +57,8 @@ def main() -> None:
         f"undisturbed run {longest:.0f} s; {len(recovered)} runs after kills {min(recovered):.0f} to {max(recovered):.0f} s, "
         "tables equal each time"
     )
+    for seconds in gone:
+        print(f"the server gone for {said.gone:.0f} s: the run went on, ended after {seconds:.0f} s, tables equal")
     print(f"{time.monotonic() - began:.0f} s in all")
 
 
@@ -82,6 +89,19 @@ def _kill(
         done.update([what] if what else [])
         _note(notes, {"killed": what, "said": said})
     return done, tried - done.total(), recovered
+
+
+def _server_gone(home: Installation, expected: dict[str, str], how: str, seconds: float) -> float:
+    """Leave a run without its server for so long; returns how long it took in all."""
+    began = time.monotonic()
+    process = home.start()
+    while home.writer_pid() != process.pid:
+        assert process.poll() is None, "the run ended before it began to write"
+        time.sleep(0.2)
+    server_gone(home, seconds, how)
+    assert process.wait(600) == 0, (home.path / "run.log").read_text()[-3000:]
+    assert home.digests() == expected, f"the tables differ after the server was {how}"
+    return time.monotonic() - began
 
 
 def _note(notes: Path, entry: dict[str, object]) -> None:

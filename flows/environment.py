@@ -112,6 +112,8 @@ def prefect_environment(settings: Settings, address: str | None = None) -> dict[
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_SERVER_SERVICES_SCHEDULER_MAX_RUNS": "8",
+        # Waits of 2, 4, ... 64 s: a server that is gone for a minute and then takes a while to start does not end a run.
+        "PREFECT_CLIENT_MAX_RETRIES": "6",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),
         "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
         "PREFECT_LOGGING_LEVEL": "INFO",

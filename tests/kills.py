@@ -15,6 +15,7 @@ from pathlib import Path
 
 import duckdb
 
+from flows.locks import FileLock
 from soundscope.settings import PROJECT
 
 # What time or chance may differ in between two undisturbed runs; everything else must be equal.
@@ -90,6 +91,13 @@ class Installation:
             return None
         return pid
 
+    def writer_pid(self) -> int | None:
+        """Process id that the writer lock names; it may be dead."""
+        try:
+            return int(json.loads((self.path / "warehouse" / ".private" / "writer.lock").read_text())["pid"])
+        except (OSError, ValueError, KeyError):
+            return None
+
     def digests(self) -> dict[str, str]:
         """One digest of the content of each table, whatever the order of its rows."""
         with closing(duckdb.connect(str(self.published.resolve()), read_only=True)) as con:
@@ -98,6 +106,31 @@ class Installation:
                 rows = sorted(repr(row) for row in con.execute(f"select {columns} from {table}").fetchall())
                 found[table] = f"{len(rows)} rows {hashlib.sha256(chr(10).join(rows).encode()).hexdigest()[:12]}"
             return found
+
+
+def server_gone(home: Installation, seconds: float, how: str) -> None:
+    """No answer from a home's server for so long.
+
+    Args:
+        home: whose server runs.
+        seconds: how long.
+        how: "killed", and nobody gets to start another, or "stopped", so that calls are taken and not answered.
+    """
+    pid = home.server_pid()
+    assert pid is not None
+    if how == "stopped":
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(seconds)
+        os.kill(pid, signal.SIGCONT)
+        return
+    # Whoever starts a server holds this lock meanwhile.
+    turn = FileLock(home.path / "warehouse" / ".private" / "server.start.lock")
+    try:
+        assert turn.exclusive(30)
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(seconds)
+    finally:
+        turn.close()
 
 
 def kill_once(home: Installation, draw: random.Random, longest: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -161,10 +160,7 @@ class _Soak:
         if part == "the server":
             return self.home.server_pid()
         if part == "the run":
-            try:
-                return int(json.loads((self.home.path / "warehouse/.private/writer.lock").read_text())["pid"])
-            except (OSError, ValueError, KeyError):
-                return None
+            return self.home.writer_pid()
         word = "flows.schedules" if part == "the schedules" else "soundscope.cli"
         return next((pid for pid, words in self._processes() if word in words and "attached.py" not in " ".join(words)), None)
 
