@@ -80,7 +80,7 @@ def _get_ready(settings: Settings) -> None:
 
 
 def _hand_over() -> None:
-    """Wait until the server has this run's logs and events; otherwise they would be lost, and wait a minute for a server that is gone."""
+    """Wait until the server has this run's logs and events; otherwise they would be lost, and wait minutes for a server that is gone."""
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
 

@@ -237,7 +237,7 @@ def _free_socket(first: int, tries: int = _PORTS_TRIED) -> socket.socket:
 def revive(settings: Settings, server: Server) -> bool:
     """Start the server again at its old address if its process is gone; returns whether this call did.
 
-    Runs under way ask again for about a minute, so they go on. Of several processes that see it, one starts it.
+    Runs under way ask again for two minutes, so they go on. Of several processes that see it, one starts it.
 
     Raises:
         SoundScopeError: it did not start.
