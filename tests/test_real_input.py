@@ -18,6 +18,8 @@ import duckdb
 import pytest
 
 from soundscope.settings import PROJECT
+from tests.app.browsing import CHROMIUM
+from tests.app.real_pages import look_at_every_page
 from tests.archive import serve_archive
 
 pytestmark = [pytest.mark.realdata, pytest.mark.timeout(2400)]
@@ -155,3 +157,9 @@ def test_it_is_quick_and_small_enough_to_look_at(real: RealHome) -> None:
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
     print({name: round(seconds, 1) for name, seconds in real.seconds.items()}, f"peak {peak:.2f} GB")
     assert peak < 3.0, "far above anything measured: something holds whole tables in Python"
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium: apt-get install chromium")
+def test_the_app_shows_it_on_every_page(real: RealHome) -> None:
+    pytest.importorskip("playwright.sync_api", reason="needs playwright (the extra dev)")
+    look_at_every_page(real.path, lambda: real.soundscope("publish"))

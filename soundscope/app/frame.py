@@ -34,7 +34,7 @@ def footing(source: Source) -> None:
     st.divider()
     made = source.release.created_at
     st.markdown(
-        f"Release {text.escape(source.release_id)}, published {made:%d %B %Y, %H:%M} UTC ({ago(made)}), profile {source.release.profile}. "
+        f"Release {text.escape(source.release_id)}, published {text.day(made)}, {made:%H:%M} UTC ({ago(made)}), profile {source.release.profile}. "
         + health(source.settings)
     )
 

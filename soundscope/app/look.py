@@ -14,11 +14,14 @@ import altair as alt
 import numpy as np
 import pandas as pd
 import streamlit as st
+from altair.utils import schemapi
 from PIL import Image
 
 from soundscope.app.genres import GREY, Genres
 from soundscope.output import clean
 
+# Checking every part of a chart while it is put together takes longer than drawing it; the tests draw every chart with the checks on.
+schemapi.disable_debug_mode()
 BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#2a7fb8", "#e69f00", "#009e73", "#d55e00", "#cc79a7"
 FOR, AGAINST = BLUE, VERMILION
 FAINT = 0.3
@@ -73,6 +76,7 @@ def draw(chart: Any, alternative: str, *, height: int = 300, key: str | None = N
         # Charts that stand below each other have one time axis only if their other axes are of one width.
         shown.configure_axisBand(labelOverlap=False)
         .configure_axisYQuantitative(minExtent=34)
+        .configure_axisXQuantitative(tickCount=8)
         .configure_view(strokeOpacity=0)
         .configure_legend(orient="top", title=None, labelLimit=180)
     )

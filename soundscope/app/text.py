@@ -95,7 +95,8 @@ def feature_name(feature: str) -> str:
     """A feature or model input as a person writes it."""
     if feature in FEATURES:
         return FEATURES[feature].label
-    return feature.strip("()").replace("_", " ")
+    words = feature.strip("()").replace("_", " ")
+    return words[:1].upper() + words[1:]
 
 
 def figure(feature: str, value: float | None, *, signed: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 
@@ -15,6 +16,7 @@ from soundscope.errors import SoundScopeError
 
 # The first view comes first.
 _AFTER_S = 1.0
+_AT_MOST_S = 5.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -30,7 +32,14 @@ def _thread(release_id: str, _source: Source) -> threading.Timer:
     thread.daemon = True
     thread.name = f"warm {release_id}"
     thread.start()
+    # A process that ends while a thread is inside DuckDB is aborted.
+    atexit.register(_end, thread)
     return thread
+
+
+def _end(thread: threading.Timer) -> None:
+    thread.cancel()
+    thread.join(_AT_MOST_S)
 
 
 def _prepare(source: Source) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+from altair.utils import schemapi
 from streamlit.testing.v1 import AppTest
 
 from tests.app.made_release import make_release
@@ -32,6 +33,9 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest
         return test.run()
 
     st.cache_data.clear()
+    # The app leaves these checks out to be quick: a misspelt option of a chart is found here.
+    schemapi.enable_debug_mode()
     yield draw
+    schemapi.disable_debug_mode()
     st.cache_resource.clear()
     st.cache_data.clear()

@@ -284,7 +284,7 @@ def _marts(con: duckdb.DuckDBPyConnection, now: datetime) -> None:
         scored as (select track_id, popularity, (hash(track_id) % 100000) / 20000.0 - 3 as score from marts.track_features where feature_provider is not null)
         select track_id, '{CHART}' as chart, as_of, 100 * percent_rank() over (order by score) as alignment, 100 * percent_rank() over (order by score) as alignment_in_genre, 2.0 as distance,
             0.08 as chart_likelihood, 1.5 as artist_momentum, popularity, 100 * percent_rank() over (order by score) - popularity as popularity_gap, 150::bigint as n_reference, 0.6 as confidence,
-            score, 0.9 as coverage, 'spotify' as popularity_source, null::varchar as likelihood_reason, track_id in (select track_id from now) as is_charting, true as is_current
+            score, 0.9 as coverage, 'spotify' as popularity_source, null::varchar as likelihood_reason, coalesce(track_id in (select track_id from now), false) as is_charting, true as is_current
         from scored cross join newest
         """
     )

@@ -183,6 +183,21 @@ def test_files_good_and_bad(visit: Visit) -> None:
         assert page.locator("[data-testid=stException]").count() == 0
 
 
+def test_columns_of_a_file_are_named_by_hand(visit: Visit) -> None:
+    page = visit("/playground?mode=Your+own+file")
+    content = b"a,b,<b>c</b>,d\n120,0.5,0.6,0.7\n"
+    page.locator("input[type=file]").set_input_files({"name": "own.csv", "mimeType": "text/csv", "buffer": content})
+    page.get_by_text("no column that is known").wait_for()
+    for field, column in (("Tempo", "a"), ("Danceability", "b"), ("Energy", "<b>c</b>")):
+        page.get_by_label(field, exact=True).click()
+        page.get_by_role("option", name=column, exact=True).click()
+        page.get_by_text("no column that is known").wait_for(state="detached")
+    page.get_by_text("1 track answered").wait_for()
+    footer(page)
+    assert page.get_by_text("too little of the sound").count() == 0
+    assert page.locator("[data-testid=stExpander] b").filter(has_text=re.compile("^c$")).count() == 0
+
+
 def test_downloads_of_a_list_are_safe_for_spreadsheets(visit: Visit) -> None:
     page = visit("/fits?kind=Hits+that+defy+the+trend")
     with page.expect_download() as waited:

@@ -13,8 +13,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from soundscope.app import genres, text, upload
 from soundscope.app import source as src
-from soundscope.app import upload
 from soundscope.app.nearest import nearest
 from soundscope.app.search import find
 from soundscope.ingest.ledger import Ledger, utcnow
@@ -121,6 +121,43 @@ def test_the_nearest_tracks_are_those_of_a_plain_calculation(whole: tuple[Path, 
     found = nearest(shown, {n: float(own[n]) for n in names}, without=whole[1])
     assert found["track_id"].tolist() == tracks.loc[expected.index, "track_id"].tolist()
     assert found["distance"].tolist() == pytest.approx(expected.tolist())
+
+
+def test_a_genre_has_the_colour_of_its_family_and_further_kinds_have_shades(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_release(tmp_path, tracks=200, weeks=3, model=False)
+    with duckdb.connect(str(next((tmp_path / "warehouse" / "releases").glob("*.duckdb")))) as con:
+        con.execute("update marts.track_features set family = 'rock' where genre in ('rock', 'punk', 'metal')")
+        con.execute("update marts.track_features set family = null where genre = 'disco'")
+    shown = _source(tmp_path, monkeypatch)
+    known = genres.genres_of(shown)
+    assert known.family["punk"] == known.family["metal"] == "rock"
+    assert known.family["disco"] == "disco"
+    assert len({known.colour[name] for name in ("rock", "punk", "metal")}) == 3
+    assert len({known.colour[name] for name in known.families[:12]}) == 12
+    assert known.colour_of("never heard of") == known.colour_of(None) == genres.GREY
+    assert genres.choices(shown)[: len(known.families)] == known.families
+    assert not {"punk", "metal"} & set(known.families)
+
+
+def test_old_charts_are_compared_with_the_newest_popularity(tmp_path: Path, open_page: Open) -> None:
+    make_release(tmp_path, tracks=300, weeks=3, model=False)
+    with duckdb.connect(str(next((tmp_path / "warehouse" / "releases").glob("*.duckdb")))) as con:
+        con.execute("update marts.popularity_alignment set popularity = null, popularity_gap = null")
+        con.execute("update marts.track_features set popularity = 3 + hash(track_id) % 7 * 10")
+        expected = con.execute(
+            "select title from (select f.*, a.*, 100 * (select (count(*) filter (o.popularity < f.popularity) "
+            "+ count(*) filter (o.popularity = f.popularity) / 2.0) / count(*) from marts.track_features o "
+            "join marts.popularity_alignment b on b.track_id = o.track_id where b.is_current) as share "
+            "from marts.popularity_alignment a join marts.track_features f on f.track_id = a.track_id "
+            "where a.is_current and not a.is_charting) order by alignment - share desc, track_id limit 1"
+        ).fetchone()
+    test = open_page(tmp_path, "fits")
+    is_whole(test)
+    assert expected is not None
+    assert text.escape(expected[0]) in words(test)
+    assert "the newest one that is known stands for it" in words(test)
 
 
 def test_a_file_of_tracks_is_answered(whole: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,3 +88,20 @@ def test_the_app_listens_on_loopback_takes_small_files_and_tells_nobody() -> Non
     assert options["browser.gatherUsageStats"] == "false"
     assert options["server.headless"] == "true"
     assert options["client.showErrorDetails"] == "none"
+
+
+def test_columns_that_nobody_recognises_are_named_by_hand() -> None:
+    content = b"x,y,z\n120,0.5,rock me\n"
+    assert upload.columns(content, "f.csv") == ["x", "y", "z"]
+    assert upload.recognised(["x", "Tempo", "track_name"]) == {"tempo": "Tempo", "title": "track_name"}
+    read = upload.read(content, "f.csv", {"tempo": "x", "energy": "y", "title": "z"})
+    assert read.rows[["tempo", "energy", "title"]].iloc[0].tolist() == [120.0, 0.5, "rock me"]
+    with pytest.raises(BadInput, match="no column that is known"):
+        upload.read(content, "f.csv", {"title": "z"})
+
+
+def test_dates_and_numbers_in_words() -> None:
+    assert text.day(pd.Timestamp("2017-01-06")) == "6 January 2017"
+    assert (text.count(1, "song"), text.count(2000, "song")) == ("1 song", "2,000 songs")
+    assert text.provider_name("import:my file") == "your import my file"
+    assert text.provider_name("reccobeats") == "Reccobeats"

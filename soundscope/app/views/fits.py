@@ -15,33 +15,46 @@ from soundscope.app.source import Source
 _LIMIT = 500
 _DRAWN = 200
 _NAMED = 6
-# Popularity and gap as of the chart's date, or with $today the newest popularity that is known, compared in the same way: the share of
-# tracks that are less popular, ties counting half.
+# Popularity and gap as of the chart's date; where that is hardly known, the newest popularity, compared in the same way: alignment less the
+# share of tracks that are less popular, ties counting half.
+_AS_OF = {"popularity": "a.popularity", "provider": "a.popularity_source", "gap": "a.popularity_gap"}
+_NEWEST = {
+    "popularity": "f.popularity",
+    "provider": "f.popularity_provider",
+    "gap": "a.alignment - 100 * (select any_value(less.share) from less where less.popularity = f.popularity)",
+}
+# The strongest are chosen by few columns before names are looked up; three editions of a recording are rarely among them.
 _LIST = """
-with fits as (
-    select a.*, f.title, f.artist, f.genre, f.family, f.era, f.recording_id, t.release_date,
-        case when $today then f.popularity else a.popularity end as shown_popularity,
-        case when $today then f.popularity_provider else a.popularity_source end as shown_source
-    from marts.popularity_alignment a
-    join marts.track_features f on f.track_id = a.track_id
-    join core.tracks t on t.track_id = a.track_id
-    where a.is_current and a.chart = $chart
+with sizes as (
+    select f.popularity, count(*) as n from marts.popularity_alignment a join marts.track_features f on f.track_id = a.track_id
+    where a.is_current and a.chart = $chart and f.popularity is not null group by f.popularity
+),
+less as (
+    select popularity, (sum(n) over (order by popularity) - n / 2.0) / sum(n) over () as share from sizes
 ),
 gaps as (
-    select *, case when $today then alignment - 100 * (rank() over (order by shown_popularity) - 1
-            + count(*) over (partition by shown_popularity) / 2.0) / count(*) over () else popularity_gap end as gap
-    from fits where shown_popularity is not null
+    select a.track_id, a.alignment, a.confidence, a.is_charting, f.genre, f.family, f.era, {popularity} as popularity,
+        {provider} as popularity_source, {gap} as gap
+    from marts.popularity_alignment a join marts.track_features f on f.track_id = a.track_id
+    where a.is_current and a.chart = $chart and {popularity} is not null
+),
+strongest as (
+    select track_id, popularity, popularity_source, gap from gaps
+    where case when $misfits then gap < 0 and is_charting else gap > 0 and not is_charting end
+        and ($genre is null or $genre in (genre, family)) and ($era is null or era = $era)
+        and confidence >= $sure and alignment between $low and $high and popularity between $least and $most
+    order by case when $misfits then gap else -gap end, track_id limit 3 * $limit
 )
-select title, artist, genre, era, round(alignment, 1) as alignment, round(alignment_in_genre, 1) as alignment_in_genre,
-    round(shown_popularity, 1) as popularity, shown_source as popularity_source, round(gap, 1) as popularity_gap,
-    round(chart_likelihood, 4) as chart_likelihood, round(artist_momentum, 2) as artist_momentum, round(confidence, 2) as confidence,
-    is_charting, release_date, chart, as_of, track_id
-from gaps
-where case when $misfits then gap < 0 and is_charting else gap > 0 and not is_charting end
-    and ($genre is null or $genre in (genre, family)) and ($era is null or era = $era)
-    and confidence >= $sure and alignment between $low and $high and shown_popularity between $least and $most
-qualify row_number() over (partition by recording_id order by shown_popularity desc, track_id) = 1
-order by case when $misfits then gap else -gap end, track_id limit $limit
+select f.title, f.artist, f.genre, f.era, round(a.alignment, 1) as alignment, round(a.alignment_in_genre, 1) as alignment_in_genre,
+    round(s.popularity, 1) as popularity, s.popularity_source, round(s.gap, 1) as popularity_gap,
+    round(a.chart_likelihood, 4) as chart_likelihood, round(a.artist_momentum, 2) as artist_momentum, round(a.confidence, 2) as confidence,
+    a.is_charting, t.release_date, a.chart, a.as_of, s.track_id
+from strongest s
+join marts.popularity_alignment a on a.track_id = s.track_id and a.is_current and a.chart = $chart
+join marts.track_features f on f.track_id = s.track_id
+join core.tracks t on t.track_id = s.track_id
+qualify row_number() over (partition by f.recording_id order by s.popularity desc, s.track_id) = 1
+order by case when $misfits then s.gap else -s.gap end, s.track_id limit $limit
 """
 _COLUMNS = {
     "title": "Title", "artist": "Artist", "genre": "Genre", "era": "Era", "alignment": "Fit", "popularity": "Popularity", "popularity_gap": "Gap",
@@ -75,7 +88,8 @@ def show(source: Source) -> None:
         )
     misfits = kind != "Sleepers"
     today = _today(source, chart)
-    rows = source.ask(_LIST, {"chart": chart, "misfits": misfits, "today": today, "limit": _LIMIT, **_filters(source)})
+    sql = _LIST.format(**(_NEWEST if today else _AS_OF))
+    rows = source.ask(sql, {"chart": chart, "misfits": misfits, "limit": _LIMIT, **_filters(source)})
     if rows.empty:
         frame.nothing(
             "No track of this choice has both a fit and a popularity that differs from it. Widen the filters; `soundscope doctor` says "
@@ -138,7 +152,7 @@ def _in_words(rows: Any, chart: str, misfits: bool, today: bool) -> None:
 def _map(rows: Any, source: Source, misfits: bool) -> None:
     known = genres.genres_of(source)
     drawn = rows.head(_DRAWN)
-    drawn = drawn.assign(group=[known.family.get(str(genre), genres.OTHERS) for genre in drawn["genre"]])
+    drawn = drawn.assign(group=[known.family.get(str(genre), genres.OTHERS) for genre in drawn["genre"].tolist()])
     drawn["group"] = drawn["group"].where([known.colour_of(name) != look.GREY for name in drawn["group"]], genres.OTHERS)
     drawn["label"] = [title if len(title) <= 24 else title[:23] + "…" for title in drawn["title"].fillna("(no title)")]
     names = [name for name in [*known.families, genres.OTHERS] if name in set(drawn["group"])]

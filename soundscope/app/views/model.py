@@ -87,7 +87,7 @@ def show(source: Source) -> None:
 
 def _named(models: pd.DataFrame, model_id: str) -> str:
     row = models[models["model_id"] == model_id].iloc[0]
-    return f"{str(row['algorithm']).replace('_', ' ')}, {row['trained_at']:%d %b %Y %H:%M} ({'champion' if row['is_champion'] else row['verdict']})"
+    return f"{str(row['algorithm']).replace('_', ' ')}, {row['trained_at'].day} {row['trained_at']:%b %Y %H:%M} ({'champion' if row['is_champion'] else row['verdict']})"
 
 
 def _split(source: Source, model_id: str) -> str:
@@ -359,7 +359,7 @@ def _verdicts(source: Source, models: Any) -> None:
     for row in models.sort_values("judged_at", ascending=False).head(12).itertuples():
         when = plain(row.judged_at) or plain(row.trained_at)
         st.markdown(
-            f"- {when:%d %B %Y, %H:%M}: {text.escape(str(row.algorithm).replace('_', ' '))} {words.get(row.verdict, text.escape(row.verdict))}: {text.escape(row.reason)}"
+            f"- {text.day(when)}, {when:%H:%M}: {text.escape(str(row.algorithm).replace('_', ' '))} {words.get(row.verdict, text.escape(row.verdict))}: {text.escape(row.reason)}"
         )
     with st.expander("All models"):
         columns = {

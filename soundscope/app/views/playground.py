@@ -47,11 +47,13 @@ def _sliders(source: Source) -> None:
     )
     left, right = st.columns([2, 3], gap="large")
     values: dict[str, float] = {}
+    starts: dict[str, float] = {}
     with left:
         for name in (*text.SOUND, "popularity"):
             low, high = _RANGE.get(name, (0.0, 1.0))
             step = _STEPS.get(name, 0.01)
             start = min(max(round(float(middle.get(name, (low + high) / 2)) / step) * step, low), high)
+            starts[name] = start
             values[name] = float(
                 st.slider(
                     text.FEATURES[name].axis, low, high, start, step, key=f"x_{name}", bind="query-params", format=_FORM.get(name, "%.2f"),
@@ -60,7 +62,7 @@ def _sliders(source: Source) -> None:
             )  # fmt: skip
     with right:
         row = pd.DataFrame([{"track_id": "playground", "duration_ms": None, **values}])
-        _prediction(source, row, middle)
+        _prediction(source, row, starts)
         _fit(source, row)
         rows = nearest(source, values, limit=6)
         if len(rows):
@@ -91,7 +93,9 @@ def _prediction(source: Source, row: pd.DataFrame, middle: dict[str, float]) -> 
     best = str(labels["genre"].iloc[0])
     if found.why["contribution"].abs().max() < 0.005:
         st.caption("All sliders stand in the middle; move one to see what it does.")
-    show_contributions(found.why, f"What each slider does for {best}", f"for {best}, against a middling value (log odds)")
+    show_contributions(
+        found.why, f"What each slider does for {best}", f"for {best}, against a middling value (right: speaks for it)"
+    )
 
 
 def _fit(source: Source, row: pd.DataFrame) -> None:
@@ -170,7 +174,7 @@ def _answers(source: Source, read: upload.Upload) -> None:
     answered = upload.answer(source, read.rows, charts[0] if charts else None)
     unknown = int(answered["genre_1"].isna().sum()) if "genre_1" in answered else 0
     st.markdown(
-        f"**{len(answered):,} tracks** answered."
+        f"**{text.count(len(answered), 'track')}** answered."
         + (f" For {unknown:,} of them too little of the sound is given." if unknown else "")
     )
     st.dataframe(answered, hide_index=True, alt="Your tracks with predictions and fit", key="answers", lazy=False)

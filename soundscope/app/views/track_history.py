@@ -28,7 +28,7 @@ def charts(source: Source, track: dict[str, Any]) -> None:
     best = rows.groupby("chart").agg(peak=("rank", "min"), weeks=("date", "nunique"), first=("date", "min"), last=("date", "max"))
     for r in best.reset_index().itertuples():
         st.markdown(
-            f"{text.chart_name(r.chart)}: best rank **{r.peak}**, **{r.weeks}** week{'s' * (r.weeks != 1)}, from {text.day(r.first)} to {text.day(r.last)}."
+            f"{text.chart_name(r.chart)}: best rank **{r.peak}**, **{r.weeks}** week{'s' * (r.weeks != 1)}, {_when(r.first, r.last)}."
         )
     rows = rows.assign(new=rows.groupby("chart")["date"].diff().dt.days > 20)
     rows["run"] = rows["chart"] + rows["new"].cumsum().astype(str)
@@ -43,6 +43,10 @@ def charts(source: Source, track: dict[str, Any]) -> None:
         alt.layer(base.mark_line().encode(alt.Detail("run:N")), base.mark_circle(size=28)),
         f"Rank over time; best rank {int(rows['rank'].min())}", height=240,
     )  # fmt: skip
+
+
+def _when(first: Any, last: Any) -> str:
+    return f"on {text.day(first)}" if first == last else f"from {text.day(first)} to {text.day(last)}"
 
 
 def popularity(source: Source, track: dict[str, Any]) -> None:
