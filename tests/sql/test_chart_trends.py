@@ -19,8 +19,26 @@ pytestmark = pytest.mark.e2e
 KEY = ["chart", "chart_date", "feature", "window_weeks"]
 
 
+QUANTILES = {"q10": 0.1, "q25": 0.25, "median": 0.5, "q75": 0.75, "q90": 0.9}
+RANGES = {"tempo": (40.0, 240.0), "energy": (0.0, 1.0), "popularity": (0.0, 100.0)}
+
+
+def plain_quantiles(x: np.ndarray, w: np.ndarray, low: float, high: float) -> list[float]:
+    """Weighted quantiles from forty bins, straight lines within a bin."""
+    if not len(x):
+        return [np.nan] * len(QUANTILES)
+    bins = np.clip(np.floor((x - low) * 40 / (high - low)), 0, 39).astype(int)
+    upto = np.cumsum(np.bincount(bins, weights=w, minlength=40))
+    found = []
+    for share in QUANTILES.values():
+        at = int(np.flatnonzero(upto >= share * upto[-1])[0])
+        below = upto[at - 1] if at else 0.0
+        found.append(low + (high - low) / 40 * (at + (share * upto[-1] - below) / (upto[at] - below)))
+    return found
+
+
 def plain_trends(db: duckdb.DuckDBPyConnection, feature: str, weeks: int) -> pd.DataFrame:
-    """Weighted mean, spread, songs, coverage and one-year change, straight from their definitions."""
+    """Weighted mean, spread, songs, coverage, quantiles and one-year change, straight from their definitions."""
     value = f"f.{feature}"
     if feature == "popularity":
         value = (
@@ -40,14 +58,15 @@ def plain_trends(db: duckdb.DuckDBPyConnection, feature: str, weeks: int) -> pd.
         window = rows[(rows["day"] > day - timedelta(days=7 * weeks)) & (rows["day"] <= day) & (rows["day"] >= start)]
         known = window.dropna(subset=["value"])
         mean = std = np.nan
+        x, w = known["value"].astype(float).to_numpy(), known["weight"].to_numpy()
         if len(known):
-            x, w = known["value"].astype(float).to_numpy(), known["weight"].to_numpy()
             mean = np.average(x, weights=w)
             std = np.sqrt(np.average((x - mean) ** 2, weights=w))
         whole = start <= day - timedelta(days=7 * (weeks - 1))
         coverage = known["weight"].sum() / window["weight"].sum()
-        found.append((day, mean, std, known["track_id"].nunique(), coverage, whole))
-    frame = pd.DataFrame(found, columns=["day", "mean", "std", "n_tracks", "coverage", "whole"]).set_index("day")
+        quantiles = plain_quantiles(x, w, *RANGES[feature])
+        found.append((day, mean, std, known["track_id"].nunique(), coverage, whole, *quantiles))
+    frame = pd.DataFrame(found, columns=["day", "mean", "std", "n_tracks", "coverage", "whole", *QUANTILES]).set_index("day")
     before = frame.reindex([day - timedelta(days=364) for day in frame.index])
     both = frame["whole"].to_numpy() & (before["whole"] == True).to_numpy()  # noqa: E712 - missing weeks are NaN
     frame["change_1y"] = np.where(both, frame["mean"].to_numpy() - before["mean"].to_numpy(), np.nan)
@@ -59,12 +78,12 @@ def plain_trends(db: duckdb.DuckDBPyConnection, feature: str, weeks: int) -> pd.
 def test_trends_equal_their_definition(db: duckdb.DuckDBPyConnection, feature: str, weeks: int) -> None:
     expected = plain_trends(db, feature, weeks)
     found = db.execute(
-        "select chart_date, mean, std, n_tracks, coverage, change_1y, is_whole_window from marts.chart_trends "
+        f"select chart_date, mean, std, n_tracks, coverage, change_1y, is_whole_window, {', '.join(QUANTILES)} from marts.chart_trends "
         "where feature = ? and window_weeks = ? order by chart_date",
         [feature, weeks],
     ).df()
     assert list(pd.to_datetime(found["chart_date"]).dt.date) == list(expected.index)
-    for column in ("mean", "std", "n_tracks", "coverage", "change_1y"):
+    for column in ("mean", "std", "n_tracks", "coverage", "change_1y", *QUANTILES):
         np.testing.assert_allclose(found[column].astype(float), expected[column].astype(float), atol=1e-9, err_msg=column)
     assert list(found["is_whole_window"]) == list(expected["whole"])
 

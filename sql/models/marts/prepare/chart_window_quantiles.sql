@@ -65,8 +65,11 @@ along_time as (
     )
 ),
 
+-- Nothing comes before a window that reaches back to the first date held, the one date without a date before it.
 starts as (
-    select chart, chart_date, window_weeks, min_by(before_date, past_date) as before_date
+    select
+        chart, chart_date, window_weeks,
+        case when count(*) = count(before_date) then min(before_date) end as before_date
     from window_dates
     group by chart, chart_date, window_weeks
 ),
