@@ -21,7 +21,7 @@ from typing import Any
 from flows.children import Child, answers, free_port
 from flows.environment import LOOPBACK, child_environment, credentials_file
 from flows.locks import FileLock
-from flows.server import Server, revive, say, start
+from flows.server import START_DEADLINE_S, Server, revive, say, start
 from soundscope.app.serve import command as app_command
 from soundscope.errors import Busy, SoundScopeError
 from soundscope.settings import PROJECT, Settings, load_settings
@@ -51,9 +51,11 @@ def up(settings: Settings, deployments: Path, *, with_app: bool, show: Callable[
     settings.paths.create()
     state_file = settings.paths.private / "up.json"
     lock = FileLock(settings.paths.private / "up.lock")
-    if not lock.exclusive():
-        show(_already_up(state_file))
+    if not lock.exclusive() and (other := _already_up(state_file, lock)) is not None:
+        show(other)
         return 0
+    # Of one that was killed; whoever comes now must not believe it.
+    state_file.unlink(missing_ok=True)
     try:
         with _asked_to_stop(), ExitStack() as started:
             server = start(settings)
@@ -179,12 +181,23 @@ def _asked_to_stop() -> Iterator[None]:
             signal.signal(name, handler)
 
 
-def _already_up(state_file: Path) -> dict[str, Any]:
-    deadline = time.monotonic() + 30
+def _already_up(state_file: Path, lock: FileLock) -> dict[str, Any] | None:
+    """What the other `up` of this folder says of itself; waits while it starts or stops. None if it ended: then its lock is held here.
+
+    Raises:
+        Busy: it is not ready after minutes.
+    """
+    deadline = time.monotonic() + READY_DEADLINE_S + START_DEADLINE_S
+    told = False
     while time.monotonic() < deadline:
         try:
             state: dict[str, Any] = json.loads(state_file.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
+            if lock.exclusive():
+                return None
+            if not told:
+                say("Another `soundscope up` of this folder is starting or stopping; waiting for it...")
+                told = True
             time.sleep(0.2)
             continue
         say(f"SoundScope is already up here (process {state['pid']}).")
