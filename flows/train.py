@@ -8,6 +8,7 @@ from flows.active import active_run, named, say
 from flows.dashboard import report
 from flows.tasks import submit
 from soundscope.pipeline import steps
+from soundscope.pipeline.markdown import paragraphs
 
 
 @flow(name="train", flow_run_name=lambda: named("train the genre classifier"), log_prints=True)
@@ -23,7 +24,8 @@ def train() -> str:
             if run.release_id is None:
                 steps.begin_release(run)
             outcome = steps.train_step(run)
-            report(outcome["report"], "model-report", "What was trained, how good it is, and why it is used or not")
+            said = paragraphs(str(outcome["report"]))
+            report(said, "model-report", "What was trained, how good it is, and why it is used or not")
             say(f"train: {outcome['verdict']}")
             return str(outcome["verdict"])
 

@@ -25,6 +25,11 @@ def plain(text: object, longest: int = 400) -> str:
     return re.sub(r"([\\`*_\[\]<>|#!])", r"\\\1", short)
 
 
+def paragraphs(text: str, longest: int = 2000) -> str:
+    """Lines of a text that may quote others (labels of a training, for instance), each escaped and a paragraph of its own."""
+    return "\n\n".join(plain(line, longest) for line in text.splitlines() if line.strip())
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A table; cells are taken as they are, so that they may hold code or links. Empty without rows."""
     if not rows:

@@ -10,7 +10,7 @@ from soundscope.ingest.typed import create_raw
 from soundscope.pipeline.cards import quarantine
 from soundscope.pipeline.gates import newest_match_rates
 from soundscope.pipeline.genre_steps import champion
-from soundscope.pipeline.markdown import code, plain, table
+from soundscope.pipeline.markdown import code, paragraphs, plain, table
 from soundscope.pipeline.ops import request_budget
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _built(run: Run) -> list[str]:
 def _model(run: Run) -> list[str]:
     parts = ["## Model"]
     if trained := run.facts.get("trained"):
-        parts += [f"{trained['verdict']}", str(trained["report"])]
+        parts += [f"{trained['verdict']}", paragraphs(str(trained["report"]))]
     else:
         why = run.facts.get("training_due")
         due = f"Training is due ({plain(why)}) and was not done." if why else "Not trained, because nothing asks for it."
