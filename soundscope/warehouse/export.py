@@ -78,7 +78,9 @@ def export_raw(settings: Settings, to: Path) -> list[Exported]:
                 columns = {row[0] for row in con.execute(f"describe {name}").fetchall()}
                 rows = _count(con, name)
                 by = ", partition_by (provider), write_partition_columns true" if "provider" in columns and rows else ""
-                target = folder / (part if by else f"{part}.parquet")
+                # One folder each, also of a table without rows, which a partition would leave out.
+                target = folder / (part if by else f"{part}/data.parquet")
+                target.parent.mkdir(parents=True, exist_ok=True)
                 _copy(con, f"copy {name} to '{_quoted(target)}' (format parquet, compression zstd{by})")
                 done.append(Exported(name, to / target.relative_to(folder), rows))
             return done

@@ -10,7 +10,7 @@
     lower(trim(regexp_replace({{ text }}, '[[:space:]]+', ' ', 'g')))
 {%- endmacro %}
 {% macro spark__squeeze(text) -%}
-    lower(trim(regexp_replace({{ text }}, '[[:space:]\u00a0]+', ' ')))
+    lower(trim(regexp_replace({{ text }}, '[ \\t\\n\\x0B\\f\\r]+', ' ')))
 {%- endmacro %}
 
 {# One row per item of a delimited text; use it alone in a select list. An empty text gives no row. #}
@@ -31,3 +31,43 @@
 {% macro days_after(date, days) -%}
     cast({{ dbt.dateadd('day', days, date) }} as date)
 {%- endmacro %}
+
+{# Where an engine keeps no tables of its own, the raw layer is read from the folder that `soundscope export --raw` wrote. #}
+{% macro register_raw() -%}{{ return(adapter.dispatch('register_raw')()) }}{%- endmacro %}
+{% macro default__register_raw() -%}{%- endmacro %}
+{% macro spark__register_raw() -%}
+    {% if execute %}
+        {% do run_query('create schema if not exists raw') %}
+        {% for source in graph.sources.values() %}
+            {% set folder = env_var('SOUNDSCOPE_RAW') ~ '/' ~ source.name %}
+            {% do run_query('create or replace view raw.' ~ source.name ~ ' as select * from parquet.`' ~ folder ~ '`') %}
+        {% endfor %}
+    {% endif %}
+{%- endmacro %}
+
+{# Steps on the way that are cheap to look at: views where the engine reads them in place, tables where each reader would
+   compute the whole chain of them again. #}
+{% macro step() -%}{{ return(adapter.dispatch('step')()) }}{%- endmacro %}
+{% macro default__step() -%}{{ return('view') }}{%- endmacro %}
+{% macro spark__step() -%}{{ return('table') }}{%- endmacro %}
+
+{# Seeds on Spark: its adapter puts texts between quotes as they are, so one with an apostrophe would end early. #}
+{% macro spark__load_csv_rows(model, agate_table) %}
+    {% set types = model['config'].get('column_types', {}) %}
+    {% set rows %}
+        {% for row in agate_table.rows %}
+            (
+            {%- for name in agate_table.column_names -%}
+                {% set type = types.get(name, adapter.convert_type(agate_table, loop.index0)) %}
+                {% set value = row[loop.index0] %}
+                {% if value is none %}cast(null as {{ type }})
+                {%- else %}cast('{{ value | string | replace("\\", "\\\\") | replace("'", "\\'") }}' as {{ type }}){% endif %}
+                {{- ', ' if not loop.last }}
+            {%- endfor -%}
+            ){{ ',' if not loop.last }}
+        {% endfor %}
+    {% endset %}
+    {% set sql = 'insert into ' ~ this.render() ~ ' values ' ~ rows %}
+    {% do adapter.add_query(sql, abridge_sql_log=True) %}
+    {{ return(sql) }}
+{% endmacro %}

@@ -56,7 +56,7 @@ select
     avg(cast(weeks_on_chart as double)) as mean_weeks_on_chart,
     median(cast(weeks_on_chart as double)) as median_weeks_on_chart,
     median(age_days / cast(7 as double)) as median_age_weeks,
-    avg(case when age_days is not null then case when age_days > 728 then 1.0 else 0.0 end end) as share_older_than_2y,
+    avg(case when age_days is not null then cast(case when age_days > 728 then 1 else 0 end as double) end) as share_older_than_2y,
     count(age_days) / nullif(cast(count(*) as double), 0) as age_coverage
 from aged
 group by chart, chart_date, has_previous_date

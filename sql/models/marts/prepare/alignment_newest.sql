@@ -1,4 +1,4 @@
-{{ config(materialized='view', tags=['alignment']) }}
+{{ config(materialized=step(), tags=['alignment']) }}
 
 -- The batches that count: the newest landing of each chart, kind and date, and of the current ones only the newest of a chart.
 with batches as (

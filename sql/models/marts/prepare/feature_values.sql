@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(materialized=step()) }}
 
 with track_features as (
     select * from {{ ref('track_features') }}

@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(materialized=step()) }}
 
 with labels as (
     select * from {{ ref('track_genres') }}

@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(materialized=step()) }}
 
 -- What a track's popularity is now: a 0..100 scale before a percentile, then the newest observation.
 with history as (

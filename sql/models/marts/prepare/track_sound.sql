@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(materialized=step()) }}
 
 -- One provider's whole vector per track: its own, else one of its recording; never a mixture of providers.
 {% set features = sound_features() %}
