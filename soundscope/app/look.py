@@ -118,10 +118,11 @@ def time_line(frame: pd.DataFrame, y: str, title: str, colour: str = BLUE) -> li
     opacity = alt.condition("datum.is_faint", alt.value(FAINT), alt.value(1.0))
     line = base.mark_line(color=colour, strokeWidth=2)
     layers.append(line.encode(x, alt.Y(f"{y}:Q", title=title, scale=scale), alt.Detail("part:N"), opacity=opacity))
-    # A line through one point is not seen.
+    # A line through one point is not seen. Without such points no layer: an empty one would be a picture without a name to readers aloud.
     alone = frame[frame.groupby("part")["part"].transform("size") == 1]
-    dots = alt.Chart(alone).mark_circle(color=colour, size=30)
-    layers.append(dots.encode(x, alt.Y(f"{y}:Q", title=title, scale=scale), opacity=opacity))
+    if len(alone):
+        dots = alt.Chart(alone).mark_circle(color=colour, size=30)
+        layers.append(dots.encode(x, alt.Y(f"{y}:Q", title=title, scale=scale), opacity=opacity))
     return layers
 
 

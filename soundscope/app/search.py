@@ -20,7 +20,9 @@ def _index(release_id: str, path: str) -> str:
     try:
         names = _FOLD.format("f.title || ' ' || coalesce(t.artists, f.artist, '')")
         cursor.execute(
-            f"create or replace table {name} as select f.track_id, f.title, f.artist, f.genre, t.release_date, f.popularity, "
+            f"create or replace table {name} as with charted as (select distinct f.recording_id from release.core.chart_entries e "
+            "join release.marts.track_features f on f.track_id = e.track_id) "
+            "select f.track_id, f.title, f.artist, f.genre, t.release_date, f.popularity, f.recording_id in (select recording_id from charted) as has_charted, "
             f"f.feature_provider is not null as has_sound, {_FOLD.format('f.title')} as folded_title, {names} as names "
             "from release.marts.track_features f join release.core.tracks t on t.track_id = f.track_id where f.title is not null"
         )
@@ -35,7 +37,9 @@ def prepare(source: Source) -> None:
 
 
 def find(source: Source, typed: str, limit: int = SHOWN) -> pd.DataFrame:
-    """Tracks whose title and artists hold every word typed, as parts of words; whole titles first, then beginnings, then the popular.
+    """Tracks whose title and artists hold every word typed, as parts of words.
+
+    Whole titles first, then beginnings, then what has charted, then the popular.
 
     Returns:
         track_id, title, artist, genre, release_date, popularity; no rows for fewer than two letters.
@@ -59,7 +63,7 @@ def find(source: Source, typed: str, limit: int = SHOWN) -> pd.DataFrame:
         held = " and ".join("contains(names, ?)" for _ in words)
         return cursor.execute(
             f"select track_id, title, artist, genre, release_date, popularity from {table} where {held} "
-            "order by folded_title = ? desc, starts_with(folded_title, ?) desc, has_sound desc, popularity desc nulls last, "
+            "order by folded_title = ? desc, starts_with(folded_title, ?) desc, has_sound desc, has_charted desc, popularity desc nulls last, "
             "length(folded_title), track_id limit ?",
             [*words, folded, folded, limit],
         ).df()
