@@ -51,7 +51,8 @@ def score_candidates(catalogue: Catalogue, chart: str, tell: Callable[[str], Non
     Momentum and "artist charted before" count chart dates up to eight days before release, so that the song itself has no say. The
     timeless centroid is the mean of all songs that charted before 2011 or, for songs released before 2011, of those that charted
     before their quarter: the first as in a yardstick fixed once, the second because the future is not known. The likelihood with momentum
-    sees sound, the artist's history, whether the song is a single, and how many songs of the artist came out the same day.
+    sees sound, the history of the lead and the best of everybody credited (a famous guest makes no hit by himself), whether the song is
+    a single, and how many songs of the artist came out the same day.
     """
     say = tell or (lambda _: None)
     weeks, releases = ChartWeeks(catalogue, chart), Releases(catalogue)
@@ -64,9 +65,9 @@ def score_candidates(catalogue: Catalogue, chart: str, tell: Callable[[str], Non
         values[name] = score_at_release(catalogue, weeks, releases, found, shift)[0]
     for name, untransformed in (("timeless_centroid", True), ("timeless_centroid_same_inputs", False)):
         values[name] = _centroid(catalogue, weeks, found, untransformed)
-    history = artist_history(catalogue, [chart]).as_of(
-        artist_keys(catalogue.tracks.iloc[found.row]), found.released - np.timedelta64(8, "D")
-    )
+    credited, before = artist_keys(catalogue.tracks.iloc[found.row]), found.released - np.timedelta64(8, "D")
+    artists = artist_history(catalogue, [chart])
+    history, of_lead = artists.as_of(credited, before), artists.as_of([names[:1] for names in credited], before)
     values["artist_momentum"] = history["momentum"].to_numpy()
     values["artist_charted_before"] = history["chart_weeks"].to_numpy()
     values["random"] = np.random.default_rng(seed).random(len(found))
@@ -74,11 +75,12 @@ def score_candidates(catalogue: Catalogue, chart: str, tell: Callable[[str], Non
     artist = np.array([first_artist(name) if isinstance(name, str) else "" for name in tracks["artist"]], dtype=object)
     say(f"{chart}: models of the years")
     sound = lk.sound_inputs(found.points, found.harmony, values["alignment"], values["density_of_charting"])
-    both = np.column_stack([catalogue.is_single[found.row], lk.history_inputs(history), _same_day(artist, found), sound])
+    known = [catalogue.is_single[found.row], _same_day(artist, found), lk.history_inputs(history), lk.history_inputs(of_lead)]
+    both = np.column_stack([*known, sound])
     allowed = found.train_ok
     values["chart_likelihood"] = _rolling(found, sound, allowed, seed)
     # Of sound, the linear part sees the two scores alone.
-    linear = (*range(len(HISTORY) + 2), both.shape[1] - 2, both.shape[1] - 1)
+    linear = (*range(2 * len(HISTORY) + 2), both.shape[1] - 2, both.shape[1] - 1)
     values["likelihood_with_momentum"] = _rolling(found, both, allowed, seed, linear)
     genre = tracks["genre"].astype("object").to_numpy()
     return Scored(found, values, artist, genre, (history["chart_weeks"] == 0).to_numpy())
