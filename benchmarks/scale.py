@@ -1,0 +1,287 @@
+"""What each step costs by size: so many tracks, so many years of one weekly chart; then one more week on top. Ends with growth exponents.
+
+    python benchmarks/scale.py                                   10 and 100 thousand tracks, 1, 10 and 60 years
+    python benchmarks/scale.py --tracks 1000000 --years 60       a million (memory and disk: see benchmarks/README.md)
+    python benchmarks/scale.py --smoke                           two thousand tracks, one year: whether the script works
+
+The world is drawn by a fixed seed (`scale_world.py`) and goes through the product's own steps: import, load, staging, matching, the SQL models
+with all tests, alignment, training, scoring, publishing. Each step runs in a process of its own; seconds and processor seconds are those of
+the step without the process's start, memory is the process's highest. Beside them stand the same SQL without dbt and tests (the floor), and pandas and
+polars doing the part about features and trends; their figures are compared with the models' tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT))
+sys.path.insert(0, str(PROJECT / "benchmarks"))
+
+Row = dict[str, Any]
+FIRST = ("load", "staging", "match", "build", "align", "train", "score", "publish")
+WEEK = ("load", "staging", "match", "build", "align", "score", "publish")
+QUESTION = (
+    "select feature, mean, change_1y from marts.chart_trends where window_weeks = 52 "
+    "qualify chart_date = max(chart_date) over () order by feature"
+)
+
+
+# --- steps, each in a process of its own ---
+
+
+def step(name: str, folder: Path) -> Row:
+    """Run one step in the home that the environment names; returns seconds, processor seconds, and what it has to say."""
+    from soundscope.pipeline.run import open_run
+    from soundscope.settings import load_settings
+
+    with open_run(load_settings(), f"benchmark {name}") as run:
+        work = _STEPS[name.partition(":")[0]]
+        began, cpu = time.perf_counter(), time.process_time()
+        said = work(run, folder, name.endswith(":week"))
+        return {"s": time.perf_counter() - began, "cpu": time.process_time() - cpu, "said": said}
+
+
+def _load(run: Any, folder: Path, is_week: bool) -> Any:
+    from soundscope.ingest.imports import ImportRequest, import_file
+    from soundscope.pipeline.steps import load_step
+
+    files = [("week", "chart")] if is_week else [("tracks", "tracks"), ("charts", "chart")]
+    for file, kind in files:
+        import_file(run.settings, run.ledger, run.run_id, ImportRequest(folder / f"{file}.parquet", kind, f"drawn_{file}", {}))
+    load_step(run)
+
+
+def _staging(run: Any, _folder: Path, _is_week: bool) -> Any:
+    from soundscope.pipeline.steps import build_step
+
+    return _slowest(build_step(run, ("staging",)))
+
+
+def _match(run: Any, _folder: Path, _is_week: bool) -> Any:
+    from soundscope.pipeline.steps import match_step
+
+    return match_step(run)
+
+
+def _build(run: Any, _folder: Path, _is_week: bool) -> Any:
+    from soundscope.pipeline.steps import build_step
+
+    return _slowest(build_step(run, exclude=("staging", "ml", "tag:alignment")))
+
+
+def _align(run: Any, _folder: Path, _is_week: bool) -> Any:
+    from soundscope.pipeline.align import ALIGN_MODELS, align_step
+    from soundscope.pipeline.steps import build_step
+
+    batches = align_step(run)
+    built = build_step(run, ALIGN_MODELS)
+    return {"batches": batches, **_slowest(built)}
+
+
+def _train(run: Any, _folder: Path, _is_week: bool) -> Any:
+    from soundscope.pipeline.steps import begin_release, train_step
+
+    begin_release(run)
+    return train_step(run)["verdict"]
+
+
+def _score(run: Any, _folder: Path, _is_week: bool) -> Any:
+    from soundscope.pipeline.steps import begin_release, build_step, score_step
+
+    begin_release(run)
+    scored = score_step(run)
+    return {"scored": scored, **_slowest(build_step(run, ("ml",)))}
+
+
+def _publish(run: Any, _folder: Path, _is_week: bool) -> Any:
+    from soundscope.pipeline.steps import publish_step
+
+    return {"bytes": publish_step(run).size}
+
+
+def _slowest(result: Any) -> Row:
+    models = sorted(result.models, key=lambda model: -model.seconds)[:8]
+    return {"slowest": {model.name: round(model.seconds, 2) for model in models}, "tests": len(result.checks)}
+
+
+_STEPS: dict[str, Callable[[Any, Path, bool], Any]] = {
+    "load": _load,
+    "staging": _staging,
+    "match": _match,
+    "build": _build,
+    "align": _align,
+    "train": _train,
+    "score": _score,
+    "publish": _publish,
+}
+
+
+def child(home: Path, *arguments: str) -> Row:
+    """Run one command of this Python in a home; its wall and processor seconds, its highest memory in GB, and what it printed."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SOUNDSCOPE_", "SPOTIPY_", "PREFECT_"))}
+    began = time.perf_counter()
+    # Files and not pipes: a full pipe would keep the child from ending, and wait4 is what tells its memory.
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = subprocess.Popen(
+            [sys.executable, *arguments], env=kept | {"SOUNDSCOPE_HOME": str(home)}, stdout=out, stderr=err, cwd=PROJECT
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.perf_counter() - began
+        out.seek(0), err.seek(0)
+        printed, complained = out.read().decode(), err.read().decode()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(arguments)} failed:\n{printed}{complained}")
+    return {"s": seconds, "cpu": usage.ru_utime + usage.ru_stime, "gb": usage.ru_maxrss / 1e6, "printed": printed}
+
+
+# --- one world ---
+
+
+def measure(n_tracks: int, years: int, seed: int, tell: Callable[[str], None], rivals: bool) -> list[Row]:
+    """All steps of one world, first whole and then with one more week; a row per step."""
+    from scale_world import write_world
+
+    rows: list[Row] = []
+
+    def note(name: str, found: Row) -> None:
+        row = {"tracks": n_tracks, "years": years, "step": name, **{k: v for k, v in found.items() if k != "printed"}}
+        rows.append(row)
+        said = {} if row.get("said") is None else row["said"]
+        memory = f"{row['gb']:7.2f}" if "gb" in row else " " * 7
+        tell(
+            f"{n_tracks:>10,} {years:>3} {name:<24} {row['s']:>8.2f} {row['cpu']:>8.2f} {memory}  {json.dumps(said) if said else ''}"
+        )
+
+    with tempfile.TemporaryDirectory(prefix="scale-") as folder:
+        home, files = Path(folder) / "home", Path(folder) / "files"
+        home.mkdir()
+        write_world(files, n_tracks, years, seed)
+        for prefix, steps in (("", FIRST), ("week: ", WEEK)):
+            for name in steps:
+                asked = f"{name}:week" if prefix else name
+                done = child(home, __file__, "--step", asked, "--files", str(files))
+                note(prefix + name, json.loads(done["printed"].splitlines()[-1]) | {"gb": done["gb"]})
+                if rivals and not prefix and name == "build":
+                    for rival in ("floor", "pandas", "polars"):
+                        done = child(home, __file__, "--rival", rival)
+                        for what, found in json.loads(done["printed"].splitlines()[-1]).items():
+                            note(f"{rival}: {what}", found | {"gb": done["gb"]})
+            if not prefix:
+                note("disk", {"s": 0.0, "cpu": 0.0, "said": {"MB": _megabytes(home)}})
+        for name, arguments in (("help", ["--help"]), ("sql select 1", ["sql", "select 1"]), ("sql question", ["sql", QUESTION])):
+            done = min((child(home, "-m", "soundscope.cli", *arguments) for _ in range(3)), key=lambda one: one["s"])
+            note(name, done)
+    return rows
+
+
+def _megabytes(home: Path) -> dict[str, float]:
+    """MB of the private file, of a release, and of what was landed."""
+    warehouse = home / "warehouse"
+    found = {"private file": warehouse / ".private" / "writer.duckdb", "release": warehouse / "soundscope.duckdb"}
+    sizes = {name: file.stat().st_size / 1e6 for name, file in found.items()}
+    sizes["landing"] = sum(file.stat().st_size for file in (warehouse / "landing").rglob("*") if file.is_file()) / 1e6
+    return {name: round(size, 1) for name, size in sizes.items()}
+
+
+# --- what it came to ---
+
+
+def weekly(rows: list[Row]) -> list[Row]:
+    """One row per world: the week's matching is left out of build, as it is in the goal; `all` is every step."""
+    parts = {
+        "week: build and publish": ("week: staging", "week: build", "week: publish"),
+        "week: all": tuple(f"week: {s}" for s in WEEK),
+    }
+    parts["full build"] = ("staging", "build")
+    found = []
+    for world in dict.fromkeys((row["tracks"], row["years"]) for row in rows):
+        held = {row["step"]: row for row in rows if (row["tracks"], row["years"]) == world}
+        for name, steps in parts.items():
+            summed = {key: sum(held[s][key] for s in steps) for key in ("s", "cpu")}
+            found.append({"tracks": world[0], "years": world[1], "step": name, **summed, "gb": max(held[s]["gb"] for s in steps)})
+    return found
+
+
+def exponents(rows: list[Row], along: str) -> list[str]:
+    """Lines "step: exponent of wall and processor seconds" along `tracks` or `years`, at the largest value of the other, where it was varied."""
+    other = "years" if along == "tracks" else "tracks"
+    most = max(row[other] for row in rows)
+    lines = []
+    for name in dict.fromkeys(row["step"] for row in rows):
+        points = [row for row in rows if row["step"] == name and row[other] == most and row["s"] > 0]
+        if len({row[along] for row in points}) < 2:
+            continue
+        found = [slope([row[along] for row in points], [max(row[key], 1e-3) for row in points]) for key in ("s", "cpu")]
+        lines.append(
+            f"{name:<24} {along}^{found[0]:.2f} by the clock, {along}^{found[1]:.2f} of the processor ({other} {most:,})"
+        )
+    return lines
+
+
+def slope(sizes: list[float], values: list[float]) -> float:
+    """Least-squares slope of log(values) over log(sizes): 1 is linear growth, 0 none."""
+    x, y = [math.log(size) for size in sizes], [math.log(value) for value in values]
+    mx, my = sum(x) / len(x), sum(y) / len(y)
+    return sum((a - mx) * (b - my) for a, b in zip(x, y, strict=True)) / sum((a - mx) ** 2 for a in x)
+
+
+def main() -> None:
+    """Measure the worlds asked for, or be the child that runs one step."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--tracks", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--years", type=int, nargs="+", default=[1, 10, 60])
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--smoke", action="store_true", help="two thousand tracks and one year")
+    parser.add_argument("--without-rivals", action="store_true", help="leave out the floor, pandas and polars")
+    parser.add_argument("--json", type=Path, help="write all rows there")
+    parser.add_argument("--step", help=argparse.SUPPRESS)
+    parser.add_argument("--rival", help=argparse.SUPPRESS)
+    parser.add_argument("--files", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.step:
+        print(json.dumps(step(given.step, given.files)))
+        return
+    if given.rival:
+        import scale_rivals
+
+        print(json.dumps(scale_rivals.run(given.rival)))
+        return
+    worlds = [(2_000, 1)] if given.smoke else [(n, years) for n in given.tracks for years in given.years]
+    packages = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "dbt-core", "pandas", "polars", "scikit-learn"))
+    load_now = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}; load {load_now}; seed {given.seed}"
+    )
+    print(f"{'tracks':>10} {'yrs':>3} {'step':<24} {'seconds':>8} {'cpu s':>8} {'GB':>7}")
+    rows: list[Row] = []
+    for n, years in worlds:
+        rows += measure(n, years, given.seed, lambda line: print(line, flush=True), not given.without_rivals)
+        if given.json:
+            given.json.write_text(json.dumps(rows, indent=1))
+    rows += weekly(rows)
+    for row in rows:
+        if row["step"] in ("week: build and publish", "week: all", "full build"):
+            print(
+                f"{row['tracks']:>10,} {row['years']:>3} {row['step']:<24} {row['s']:>8.2f} {row['cpu']:>8.2f} {row['gb']:>7.2f}"
+            )
+    for along in ("tracks", "years"):
+        for line in exponents(rows, along):
+            print(line)
+
+
+if __name__ == "__main__":
+    main()
