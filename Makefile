@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SPARK_STAMP := $(VENV)/.installed-spark
 EXTRAS ?= app,dev,postgres
 # Two workers; a file's tests stay together and in order, since they share what it has made.
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
@@ -36,7 +37,13 @@ test: $(STAMP) ## unit tests, then the pipeline end to end
 	@echo "Whole parts for real: builds, servers, ingest, and make run itself..."
 	@$(PYTEST) -m "e2e and not slow and not realdata and not browser and not spark and not postgres and not soak" tests
 
-test-full: $(STAMP) ## everything else: slow tests, real data, browser, PostgreSQL, Spark where they are installed
+# 460 MB, wanted by the tests of Spark alone and of no use without Java.
+$(SPARK_STAMP): $(STAMP)
+	@! command -v java >/dev/null || { echo "Adding Spark (460 MB, once)..."; \
+	  export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CACHE_DIR=$${PIP_CACHE_DIR:-$(CURDIR)/$(VENV)/.cache}; \
+	  $(BIN)/python -m pip install --quiet --progress-bar off -c constraints.txt -e '.[$(EXTRAS),spark]' && touch $@; }
+
+test-full: $(STAMP) $(SPARK_STAMP) ## everything else: slow tests, real data, browser, PostgreSQL, Spark where they are installed
 	@$(PYTEST) -m "(slow or realdata or browser or spark or postgres) and not soak" tests
 
 test-soak: $(STAMP) ## long tests, to be run alone on a machine: real input end to end, every fault in every tier

@@ -283,13 +283,17 @@ def purge(provider: Annotated[str, typer.Option(help="Its name, or import:<datas
 def build(
     full: Annotated[bool, typer.Option(help="Rebuild tables that are otherwise brought forward week by week.")] = False,
     align: Annotated[bool, typer.Option(help="Align tracks with the charts too, where something changed.")] = True,
+    target: Annotated[
+        str, typer.Option(help="The engine of the SQL models: duckdb, or spark (Java 17 and the extra spark).")
+    ] = "duckdb",
 ) -> None:
     """Build all tables from the raw ones, with matching, alignment and every check, in the private warehouse; `publish` shows them."""
     from soundscope.pipeline import steps
     from soundscope.pipeline.align import ALIGN_MODELS, align_step
     from soundscope.pipeline.run import open_run
+    from soundscope.warehouse.build import building_on
 
-    with open_run(_settings(), "build") as begun:
+    with building_on(target), open_run(_settings(), "build") as begun:
         models = steps.build_all(
             begun, lambda result: _say(f"{result.name}: {result.status}, {result.rows or 0:,} rows"), full=full
         )

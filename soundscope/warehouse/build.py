@@ -1,7 +1,7 @@
 """Building the tables: runs the dbt project in `sql/` in this process, for a selection, and tells what came of each model.
 
 What a table is and which tests it must pass is said in `sql/`; how dbt is started is in `dbt_session.py`, how its run is
-followed in `following.py`. A caller
+followed in `following.py`, how Spark takes DuckDB's place in `spark.py`. A caller
 must hold no connection to the private file while `run_build` works, and none is left open afterwards.
 """
 
@@ -11,18 +11,26 @@ import queue
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 from soundscope.errors import BadInput, CheckFailed
 from soundscope.settings import Settings
+from soundscope.warehouse.bring_back import bring_back
+from soundscope.warehouse.connect import open_writer
 from soundscope.warehouse.dbt_session import Dbt, dbt_session, selection
 from soundscope.warehouse.following import CheckResult, Follower, Graph, ModelPlan, ModelResult
 from soundscope.warehouse.lock import writer_lock
+from soundscope.warehouse.spark import SparkTables, build_on_spark, require_spark
+from soundscope.warehouse.unchanged import Unchanged
 
-__all__ = ["BuildFailed", "BuildResult", "CheckResult", "ModelPlan", "ModelResult", "plan", "run_build"]
+__all__ = ["TARGETS", "BuildFailed", "BuildResult", "CheckResult", "ModelPlan", "ModelResult", "building_on", "plan", "run_build"]
 
+TARGETS = ("duckdb", "spark")
 _DONE = object()
+_target: ContextVar[str] = ContextVar("target", default="duckdb")
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,27 @@ def plan(settings: Settings, select: Sequence[str] = (), exclude: Sequence[str] 
         return dbt.graph(select, exclude, unit_tests=False).plan()
 
 
+@contextmanager
+def building_on(target: str) -> Iterator[None]:
+    """Let every `run_build` of this thread work on another engine, until the end of the block.
+
+    Args:
+        target: `duckdb`, or `spark` for the same models on Spark.
+
+    Raises:
+        BadInput: there is no such engine, or something it needs is not installed.
+    """
+    if target not in TARGETS:
+        raise BadInput(f"There is no target {target!r}.", next_step=f"say one of {', '.join(TARGETS)}.")
+    if target == "spark":
+        require_spark()
+    before = _target.set(target)
+    try:
+        yield
+    finally:
+        _target.reset(before)
+
+
 def run_build(
     settings: Settings,
     select: Sequence[str] = (),
@@ -74,13 +103,14 @@ def run_build(
     """Build a selection of models in the private file and run their tests.
 
     A test runs when all models it reads are selected or come before the selected ones; it counts for the last of them. Models
-    that are brought forward week by week are rebuilt whole unless `variables` names a `start_week`.
+    that are brought forward week by week are rebuilt whole unless `variables` names a `start_week`. A model whose inputs are what they were
+    is left as it is, and its tests' results stand; it is delivered like any other, with 0 seconds.
 
     Args:
         settings: whose warehouse.
         select: layers (`staging`, `core`, `marts`, `ml`), models, or anything dbt's `--select` takes; nothing means all.
         exclude: the same, left out.
-        full_refresh: rebuild weekly models whole although there is a `start_week`.
+        full_refresh: rebuild everything, whether its inputs changed or not, and weekly models whole although there is a `start_week`.
         variables: variables of the project: `start_week`, the first chart date that changed (YYYY-MM-DD). It is for new or corrected
             weeks alone: new features or links change weeks of any date.
         on_model: called in this thread with each model once it and its tests are done.
@@ -94,34 +124,83 @@ def run_build(
         Busy: another process is writing; nothing was built.
         BuildFailed: a model or a test failed. What depends on it was not built; every result was delivered before.
         SoundScopeError: dbt itself failed.
+
+    Within `building_on("spark")` nothing is built in the private file unless everything was built.
     """
     given = {name: value for name, value in (variables or {}).items() if value is not None}
     _check_variables(given)
+    anew, full_refresh = full_refresh or with_unit_tests, full_refresh or "start_week" not in given
+    if _target.get() == "spark":
+        if with_unit_tests:
+            raise BadInput("Unit tests of models run on DuckDB alone.", next_step="build them with target duckdb.")
+        return _build_on_spark(settings, select, exclude, given, full_refresh, on_model)
     with writer_lock(settings), dbt_session(settings, given) as dbt:
         # One name for the folder of spilled data in all processes, since dbt reads the project anew when its profile changes;
         # the lock keeps it to one process at a time.
         shutil.rmtree(settings.paths.temp / "dbt", ignore_errors=True)
         graph = dbt.graph(select, exclude, unit_tests=with_unit_tests)
+        SparkTables(settings).forget(graph.name(model) for model in graph.models)
+        unchanged = Unchanged(settings, dbt.manifest, graph)
+        if not anew:
+            with closing(open_writer(settings)) as con:
+                unchanged.find(con)
         arguments = ["build", *selection(select, exclude), "--indirect-selection", "buildable"]
+        if (left := unchanged.to_build()) is not None:
+            arguments = ["build", "--select", *left, "--indirect-selection", "empty"] if left else []
         arguments += [] if with_unit_tests else ["--exclude-resource-type", "unit_test"]
-        arguments += ["--full-refresh"] if full_refresh or "start_week" not in given else []
-        models = list(_delivered(dbt, graph, arguments, on_model))
+        arguments += ["--full-refresh"] if full_refresh else []
+        models = list(_delivered(dbt, graph, arguments, on_model, unchanged))
+        dbt.close()
+        with closing(open_writer(settings)) as con:
+            unchanged.remember(con, models, weekly=not full_refresh)
     result = BuildResult(models)
     _raise_failures(result)
     return result
 
 
+def _build_on_spark(
+    settings: Settings,
+    select: Sequence[str],
+    exclude: Sequence[str],
+    variables: Mapping[str, Any],
+    full_refresh: bool,
+    on_model: Callable[[ModelResult], None] | None,
+) -> BuildResult:
+    """Build on Spark, then bring all tables into the private file at once; where a test fails, none."""
+    models: list[ModelResult] = []
+
+    def deliver(result: ModelResult) -> None:
+        models.append(result)
+        if on_model:
+            on_model(result)
+
+    with writer_lock(settings):
+        with dbt_session(settings, variables) as dbt:
+            graph = dbt.graph(select, exclude, unit_tests=False)
+            definitions = dbt.definitions(graph)
+        words = selection(select, exclude)
+        tables = build_on_spark(settings, graph, words, weekly=not full_refresh, variables=variables, deliver=deliver)
+        result = BuildResult(models)
+        _raise_failures(result)
+        with closing(open_writer(settings)) as con:
+            bring_back(con, definitions, tables.files)
+        tables.remember(definition.name for definition in definitions)
+    return result
+
+
 def _delivered(
-    dbt: Dbt, graph: Graph, arguments: list[str], on_model: Callable[[ModelResult], None] | None
+    dbt: Dbt, graph: Graph, arguments: list[str], on_model: Callable[[ModelResult], None] | None, unchanged: Unchanged
 ) -> Iterator[ModelResult]:
     """Run dbt in a thread of its own and hand out results here, so that callers are called where they called from."""
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    follower = Follower(graph, results.put, count_rows=dbt.count_rows)
+    follower = Follower(graph, results.put, count_rows=lambda *table: unchanged.rows(*table) or dbt.count_rows(*table))
     failure: list[BaseException] = []
 
     def work() -> None:
         try:
-            follower.finish(dbt.invoke(arguments, callback=follower.event))
+            unchanged.tell(follower.note)
+            if arguments:
+                follower.finish(dbt.invoke(arguments, callback=follower.event))
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
             failure.append(error)
         finally:

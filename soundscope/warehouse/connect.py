@@ -14,8 +14,8 @@ from pathlib import Path
 
 import duckdb
 
-from soundscope.processes import is_running
 from soundscope.errors import BadInput, Busy, DiskFull, SoundScopeError
+from soundscope.processes import is_running
 from soundscope.settings import Settings
 from soundscope.warehouse.lock import holds_lock, lock_owner
 from soundscope.warehouse.releases import current_release_id, no_release_yet, release_file

@@ -12,6 +12,7 @@ from typing import Any
 
 from soundscope.errors import BadInput, SoundScopeError
 from soundscope.settings import PROJECT, Settings
+from soundscope.warehouse.bring_back import Definition
 from soundscope.warehouse.following import Graph
 
 SQL = PROJECT / "sql"
@@ -51,6 +52,13 @@ class Dbt:
                 next_step="say staging, core, marts, ml, or the name of a model; sql/README.md lists them.",
             )
         return graph
+
+    def definitions(self, graph: Graph) -> list[Definition]:
+        """What DuckDB would make of each model and seed of a graph, each after everything it reads; nothing is built."""
+        wanted = [model.split(".")[-1] for model in graph.models if model.startswith("model.")]
+        done = self.invoke(["compile", "--select", *wanted, "--indirect-selection", "empty"]).result.results if wanted else []
+        sql = {result.node.unique_id: result.node.compiled_code for result in done}
+        return [graph.definition(model, sql.get(model)) for model in graph.models]
 
     def invoke(
         self, arguments: Sequence[str], callback: Callable[[Any], None] | None = None, *, write_files: bool = False

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Any, Literal
 
+from soundscope.warehouse.bring_back import Definition
+
 _PASSED = ("success", "pass", "warn", "no-op", "partial success")
 
 
@@ -90,6 +92,22 @@ class Graph:
         """Whether the model has no rows of its own."""
         return self._nodes[unique_id].config.get("materialized") in ("view", "ephemeral")
 
+    def is_weekly(self, unique_id: str) -> bool:
+        """Whether the model is brought forward week by week."""
+        return self._nodes[unique_id].config.get("materialized") == "incremental"
+
+    def definition(self, unique_id: str, sql: str | None) -> Definition:
+        """A model or seed as DuckDB is to have it; `sql` is its own, compiled for DuckDB."""
+        node = self._nodes[unique_id]
+        columns = {name: " ".join(column.description.split()) for name, column in node.columns.items()}
+        return Definition(node.schema, node.alias, sql, self.is_view(unique_id), " ".join(node.description.split()), columns)
+
+    def outside(self) -> set[str]:
+        """Names of the models and seeds that the selected models and tests read and that are not selected."""
+        built = set(self.models)
+        read = {parent for node in (*self.models, *self.model_of) for parent in _read_by(self._nodes[node])}
+        return {self.name(parent) for parent in read - built if parent.startswith(("model.", "seed."))}
+
     def relation(self, unique_id: str) -> tuple[str, str]:
         """Schema and table."""
         node = self._nodes[unique_id]
@@ -142,19 +160,23 @@ class Follower:
             return
         unique_id = event.data.node_info.unique_id
         result = event.data.run_result
-        self._note(unique_id, str(result.status), float(result.execution_time), result.num_failures, result.message)
+        self.note(unique_id, str(result.status), float(result.execution_time), result.num_failures, result.message)
 
     def finish(self, outcome: Any) -> None:
         """Deliver what is left: models that were skipped, or that dbt told nothing about."""
         for result in getattr(outcome.result, "results", None) or []:
-            if result.node.unique_id not in self._seen:
-                self._note(result.node.unique_id, str(result.status), result.execution_time, result.failures, result.message)
+            self.note(result.node.unique_id, str(result.status), result.execution_time, result.failures, result.message)
+        self.complete()
+
+    def complete(self) -> None:
+        """Deliver what is left, at the end."""
         for model in self._graph.models:
             self._complete(model, at_end=True)
 
-    def _note(self, unique_id: str, status: str, seconds: float, failures: int | None, message: str | None) -> None:
+    def note(self, unique_id: str, status: str, seconds: float, failures: int | None, message: str | None) -> None:
+        """Take one result in dbt's own words; what was taken before stays."""
         model = self._graph.model_of.get(unique_id, unique_id)
-        if model not in self._graph.models:
+        if model not in self._graph.models or unique_id in self._seen:
             return
         rows = None
         if unique_id == model and status in _PASSED and not self._graph.is_view(model):

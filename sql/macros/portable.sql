@@ -32,7 +32,8 @@
     cast({{ dbt.dateadd('day', days, date) }} as date)
 {%- endmacro %}
 
-{# Where an engine keeps no tables of its own, the raw layer is read from the folder that `soundscope export --raw` wrote. #}
+{# Where an engine keeps no tables of its own, the raw layer is read from the folder that `soundscope export --raw` wrote, and
+   tables of earlier builds that SOUNDSCOPE_SPARK_TABLES names (schema.table, joined by commas) from where they were written. #}
 {% macro register_raw() -%}{{ return(adapter.dispatch('register_raw')()) }}{%- endmacro %}
 {% macro default__register_raw() -%}{%- endmacro %}
 {% macro spark__register_raw() -%}
@@ -42,6 +43,18 @@
             {% set folder = env_var('SOUNDSCOPE_RAW') ~ '/' ~ source.name %}
             {% do run_query('create or replace view raw.' ~ source.name ~ ' as select * from parquet.`' ~ folder ~ '`') %}
         {% endfor %}
+        {% set tables = env_var('SOUNDSCOPE_SPARK_TABLES', '').split(',') | select | list %}
+        {# The date of a partition is read as one, in these statements alone. #}
+        {% do run_query('set spark.sql.sources.partitionColumnTypeInference.enabled = true') if tables %}
+        {% for name in tables %}
+            {% set schema, table = name.split('.') %}
+            {% set folder = env_var('SOUNDSCOPE_SPARK_HOME') ~ '/warehouse/' ~ schema ~ '.db/' ~ table %}
+            {% do run_query('create schema if not exists ' ~ schema) %}
+            {% do run_query('create table ' ~ name ~ " using parquet location '" ~ folder ~ "'") %}
+            {# dbt listed what there is before this ran. #}
+            {% do adapter.cache_added(api.Relation.create(schema=schema, identifier=table, type='table')) %}
+        {% endfor %}
+        {% do run_query('set spark.sql.sources.partitionColumnTypeInference.enabled = false') if tables %}
     {% endif %}
 {%- endmacro %}
 

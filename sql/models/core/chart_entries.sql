@@ -43,9 +43,9 @@ positioned as (
             partition by chart, stretch_no, title, artist, run_no order by date_no asc nulls last
             rows between unbounded preceding and current row
         ) as peak_rank,
-        row_number() over (
+        cast(row_number() over (
             partition by chart, stretch_no, title, artist, run_no order by date_no asc nulls last
-        ) as weeks_on_chart,
+        ) as bigint) as weeks_on_chart,
         first_value(reported_weeks) over (
             partition by chart, stretch_no, title, artist, run_no order by date_no asc nulls last
             rows between unbounded preceding and current row

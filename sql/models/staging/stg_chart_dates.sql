@@ -36,7 +36,7 @@ steps as (
 select
     chart,
     chart_date,
-    row_number() over (partition by chart order by chart_date asc nulls last) as date_no,
+    cast(row_number() over (partition by chart order by chart_date asc nulls last) as bigint) as date_no,
     previous_date,
     cast(step_days as bigint) as step_days,
     coalesce(step_days > max_step_days, false) as is_after_hole,

@@ -1,0 +1,199 @@
+"""Which models a build may leave as they are: those whose inputs, table and SQL are what they were when it was last built.
+
+A model is a function of what it reads, so it is rebuilt only if that differs: `tracks` stays when a chart week arrives. Differences are found
+by content (a sum of row hashes; it does not depend on the order of rows), not by time, so whatever else wrote a table is noticed. What is
+remembered is a file beside the private one; without it everything is built. Building is `build.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from soundscope.settings import PROJECT, Settings
+from soundscope.warehouse.following import CheckResult, Graph, ModelResult
+
+_SUFFIXES = {".sql", ".yml", ".csv"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was remembered of a test: `pass` or `warn`, how many rows were odd, and dbt's words."""
+
+    status: str
+    failures: int
+    message: str
+
+
+class Unchanged:
+    """What of a selection can stay, and what is remembered of what was built.
+
+    Args:
+        settings: whose warehouse.
+        manifest: dbt's manifest.
+        graph: the selected models and tests.
+    """
+
+    def __init__(self, settings: Settings, manifest: Any, graph: Graph) -> None:
+        self._file = settings.paths.private / "built.json"
+        self._graph = graph
+        self._nodes: dict[str, Any] = {**manifest.nodes, **manifest.sources}
+        self._project = project_hash()
+        self._memory = self._read()
+        self._contents: dict[str, tuple[str, int] | None] = {}
+        self.models: set[str] = set()
+        self.tests: dict[str, Verdict] = {}
+
+    def find(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Fill `models` (ids of models and seeds that stay) and `tests` (tests whose result still stands, with it)."""
+        for model in self._graph.models:
+            known = self._memory["models"].get(model)
+            reads = self._reads(model)
+            if known is None or not (set(reads) & set(self._graph.models) <= self.models):
+                continue
+            content = self._token(con, model)
+            if content is not None and known == [self._inputs(con, reads), None if self._is_view(model) else content]:
+                self.models.add(model)
+        for test in self._graph.model_of:
+            known, reads = self._memory["tests"].get(test), self._reads(test)
+            stay = set(reads) & set(self._graph.models) <= self.models
+            if known is not None and stay and known[0] == self._inputs(con, reads):
+                self.tests[test] = Verdict(*known[1:])
+
+    def rows(self, schema: str, table: str) -> int | None:
+        """Rows of a table that was looked at; None for any other."""
+        for node_id, content in self._contents.items():
+            node = self._nodes[node_id]
+            if content is not None and (node.schema, _table(node)) == (schema, table):
+                return content[1]
+        return None
+
+    def tell(self, note: Callable[[str, str, float, int | None, str | None], None]) -> None:
+        """Say of everything that stays what was found when it was last built: id, status, seconds, failures, message."""
+        for model in self.models:
+            note(model, "success", 0.0, 0, "")
+        for test, found in self.tests.items():
+            note(test, found.status, 0.0, found.failures, found.message)
+
+    def to_build(self) -> list[str] | None:
+        """dbt's names of the models and tests that do not stay; None if that is all of them."""
+        everything = [*self._graph.models, *self._graph.model_of]
+        left = [one for one in everything if one not in self.models and one not in self.tests]
+        return None if len(left) == len(everything) else [str(self._nodes[one].name) for one in left]
+
+    def remember(self, con: duckdb.DuckDBPyConnection, results: Iterable[ModelResult], *, weekly: bool) -> None:
+        """Note what was built and found, from the finished build.
+
+        Args:
+            con: a connection to the private file.
+            results: of the build.
+            weekly: weekly models were brought forward from a week that the caller named. Whether they are whole is the caller's word,
+                so the next build makes them anew.
+        """
+        by_name = {result.name: result for result in results}
+        built = set(self._graph.models) - self.models
+        self._contents = {node: content for node, content in self._contents.items() if node not in built}
+        for model in self._graph.models:
+            result = by_name.get(self._graph.name(model))
+            checks = {check.check: check for check in result.checks} if result else {}
+            self._remember_model(con, model, result, weekly)
+            for test in self._graph.tests_of(model):
+                self._remember_test(con, test, checks.get(self._graph.name(test)))
+        text = json.dumps(self._memory)
+        temporary = self._file.with_suffix(".tmp")
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, self._file)
+
+    def _remember_model(self, con: duckdb.DuckDBPyConnection, model: str, result: ModelResult | None, weekly: bool) -> None:
+        content = self._token(con, model)
+        is_whole = not (weekly and self._nodes[model].config.get("materialized") == "incremental")
+        if model in self.models:
+            return
+        if result is None or result.status != "success" or content is None or not is_whole:
+            self._memory["models"].pop(model, None)
+        else:
+            inputs = self._inputs(con, self._reads(model))
+            self._memory["models"][model] = [inputs, None if self._is_view(model) else content]
+
+    def _remember_test(self, con: duckdb.DuckDBPyConnection, test: str, found: CheckResult | None) -> None:
+        if test in self.tests:
+            return
+        inputs = self._inputs(con, self._reads(test))
+        if found is None or found.status == "fail" or inputs is None:
+            self._memory["tests"].pop(test, None)
+        else:
+            self._memory["tests"][test] = [inputs, found.status, found.failures, found.message]
+
+    def _reads(self, node: str) -> list[str]:
+        return sorted(getattr(self._nodes[node].depends_on, "nodes", []))
+
+    def _is_view(self, node: str) -> bool:
+        return not node.startswith("source.") and self._nodes[node].config.get("materialized") in ("view", "ephemeral")
+
+    def _inputs(self, con: duckdb.DuckDBPyConnection, reads: Iterable[str]) -> str | None:
+        """One hash for the contents of several tables; None if one of them is missing."""
+        tokens = [self._token(con, node) for node in reads]
+        return None if None in tokens else _digest(tokens)
+
+    def _token(self, con: duckdb.DuckDBPyConnection, node: str) -> str | None:
+        """The content of a table; of a view, which holds nothing, that of what it reads. None where it does not exist."""
+        if node not in self._contents:
+            self._contents[node] = content_of(con, self._nodes[node].schema, _table(self._nodes[node]), look=not self._is_view(node))
+        content = self._contents[node]
+        if content is None:
+            return None
+        return self._inputs(con, self._reads(node)) if self._is_view(node) else content[0]
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            memory = json.loads(self._file.read_text(encoding="utf-8"))
+            if memory["project"] == self._project:
+                return dict(memory)
+        except (OSError, ValueError, KeyError, TypeError):
+            # Missing, or from another version: everything is built, and the file is written anew.
+            pass
+        return {"project": self._project, "models": {}, "tests": {}}
+
+
+def content_of(con: duckdb.DuckDBPyConnection, schema: str, table: str, *, look: bool = True) -> tuple[str, int] | None:
+    """Hash of a table's columns and rows, in any order, and its rows; None if there is no such table or view.
+
+    Args:
+        con: any connection to the file.
+        schema, table: which.
+        look: read the rows; for a view one may want to know only that it is there.
+    """
+    columns = con.execute(
+        "select column_name, data_type from duckdb_columns() where schema_name = ? and table_name = ? "
+        "and database_name = current_database() order by column_index",
+        [schema, table],
+    ).fetchall()
+    if not columns:
+        return None
+    if not look:
+        return _digest(columns), 0
+    n, total, mixed = con.execute(f'select count(*), sum(hash(t)), bit_xor(hash(t)) from "{schema}"."{table}" as t').fetchall()[0]
+    return _digest([columns, n, total, mixed]), int(n)
+
+
+def project_hash(folder: Path = PROJECT / "sql") -> str:
+    """Hash of everything that decides what a model makes of its inputs: the SQL project, and the engine's version."""
+    digest = hashlib.sha256(duckdb.__version__.encode())
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES and "target" not in path.parts):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _table(node: Any) -> str:
+    return str(getattr(node, "alias", None) or node.identifier)
+
+
+def _digest(parts: Iterable[object]) -> str:
+    return hashlib.sha256(repr(list(parts)).encode()).hexdigest()[:32]

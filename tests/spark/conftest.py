@@ -1,0 +1,8 @@
+"""Finds the small world of the SQL tests."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "sql"))
