@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -147,38 +147,41 @@ def build_on_spark(
         shutil.rmtree(tables.folder(name), ignore_errors=True)
     raw = tables.home / "raw"
     shutil.rmtree(raw, ignore_errors=True)
+    chosen = [*words, "--indirect-selection", "buildable", *([] if brought_forward else ["--full-refresh"])]
     try:
         export_raw(settings, raw)
-        environment = {
-            "SOUNDSCOPE_RAW": str(raw / "raw"),
-            "SOUNDSCOPE_SPARK_HOME": str(tables.home),
-            "SOUNDSCOPE_SPARK_TABLES": ",".join(sorted(brought_forward | graph.outside())),
-            "SOUNDSCOPE_SPARK_CATALOG": "in-memory",
-            "SOUNDSCOPE_SPARK_PARTITIONS": os.environ.get("SOUNDSCOPE_SPARK_PARTITIONS", str(settings.engine.threads)),
-            "DO_NOT_TRACK": "1",
-        }
-        arguments = [
-            "build", "--target", "spark", *words, "--indirect-selection", "buildable", "--exclude-resource-type", "unit_test",
-            *([] if brought_forward else ["--full-refresh"]), "--vars", json.dumps(dict(variables)),
-        ]  # fmt: skip
-        _run_child(settings, arguments, environment, Follower(graph, deliver, count_rows=tables.rows), tables.home)
+        environment = _environment(settings, tables, raw, brought_forward | graph.outside())
+        _run_child(settings, chosen, variables, environment, Follower(graph, deliver, count_rows=tables.rows))
     finally:
         shutil.rmtree(raw, ignore_errors=True)
     return tables
 
 
+def _environment(settings: Settings, tables: SparkTables, raw: Path, there: set[str]) -> dict[str, str]:
+    """What the profile `spark` and the macro `register_raw` read; `there` are the tables that Spark finds as files."""
+    return {
+        "SOUNDSCOPE_RAW": str(raw / "raw"),
+        "SOUNDSCOPE_SPARK_HOME": str(tables.home),
+        "SOUNDSCOPE_SPARK_TABLES": ",".join(sorted(there)),
+        "SOUNDSCOPE_SPARK_CATALOG": "in-memory",
+        "SOUNDSCOPE_SPARK_PARTITIONS": os.environ.get("SOUNDSCOPE_SPARK_PARTITIONS", str(settings.engine.threads)),
+        "DO_NOT_TRACK": "1",
+    }
+
+
 def _run_child(
-    settings: Settings, arguments: Sequence[str], environment: Mapping[str, str], follower: Follower, home: Path
+    settings: Settings, chosen: Sequence[str], variables: Mapping[str, Any], environment: Mapping[str, str], follower: Follower
 ) -> None:
-    dbt = settings.paths.dbt / "spark"
+    dbt, home = settings.paths.dbt / "spark", environment["SOUNDSCOPE_SPARK_HOME"]
     log = settings.paths.logs / "spark.log"
-    common = [
+    words = [
         "--quiet", "--log-level", "none", "--log-level-file", "info", "--no-use-colors", "--no-print", "--no-write-json",
         "--no-send-anonymous-usage-stats", "--no-version-check", "--log-path", str(dbt / "logs"),
+        "build", "--target", "spark", *chosen, "--exclude-resource-type", "unit_test", "--vars", json.dumps(dict(variables)),
+        "--project-dir", str(SQL), "--profiles-dir", str(SQL), "--target-path", str(dbt / "target"),
     ]  # fmt: skip
-    project = ["--project-dir", str(SQL), "--profiles-dir", str(SQL), "--target-path", str(dbt / "target")]
     reading, writing = os.pipe()
-    command = [sys.executable, "-m", "soundscope.warehouse.spark_child", str(writing), *common, *arguments, *project]
+    command = [sys.executable, "-m", "soundscope.warehouse.spark_child", str(writing), *words]
     # Its own group, so that Java ends with it; its own folder, since Java's libraries leave files where they run.
     with log.open("wb") as noise, os.fdopen(reading, encoding="utf-8") as told:
         child = subprocess.Popen(
@@ -190,10 +193,10 @@ def _run_child(
             ended = _follow(told, follower)
             status = child.wait()
         finally:
-            # Also after Ctrl-C here. Nothing of the private file is open in the child.
-            if child.poll() is None:
+            # After Ctrl-C here the child too, and after its own end what Java left. It has nothing of the private file open.
+            with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
+            child.wait()
             if child.stdin:
                 child.stdin.close()
     if ended is None:
