@@ -14,6 +14,7 @@ import duckdb
 from soundscope.ingest import acousticbrainz, landing
 from soundscope.ingest.raw_schema import FEATURES
 from soundscope.ingest.typed import insert_typed, literal
+from soundscope.ingest.written_objects import unwrap_names
 from soundscope.sources.json_sql import first_day, precision
 
 # An id alone, at the end of a URI, or at the end of a web address.
@@ -42,6 +43,7 @@ def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Cal
         f"create or replace temp table imported as select {columns}, {common}, row_number() over () as row_no, "
         f"left(cast(to_json(src) as varchar), {_LINE_CUT}) as raw_line from {source} src"
     )
+    unwrap_names(con, "imported")
     for table, given in _targets(payload["kind"], exprs):
         stage, names = _stage(con, table, given)
         bounds = {"popularity": (0.0, 100.0)} if table == "popularity" else None

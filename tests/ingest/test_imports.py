@@ -17,6 +17,7 @@ from soundscope.errors import BadInput
 from soundscope.ingest.imports import ImportRequest, ImportResult, import_file, licences
 from soundscope.ingest.ledger import Ledger
 from soundscope.ingest.load import load_new, raw_counts, replay
+from soundscope.ingest.written_objects import names_in
 from soundscope.settings import Settings
 
 ID = "6f807x0ima9a1j3VPbc7VN"
@@ -314,6 +315,33 @@ def test_bytes_that_are_no_utf_8_go_to_quarantine_with_their_line(door: Door, wr
 def test_latin_1_when_said(door: Door, write: Write) -> None:
     door.take(write("a.csv", "id,title,artist\n1,Café,A\n".encode("latin-1")), encoding="latin-1")
     assert door.ask("select title from raw.tracks") == [("Café",)]
+
+
+def test_names_that_a_program_wrote_as_objects_or_lists_are_taken_out(door: Door, write: Write) -> None:
+    album = "{'album_type': 'album', 'artists': [{'name': 'Ed Sheeran'}], 'images': [], 'name': '\u00f7 (Deluxe)'}"
+    rows = [
+        ("t1", "Shape of You", "['Ed Sheeran']", album),
+        ("t2", "Survivor", """["Destiny's Child", 'Wyclef Jean']""", '{"name": "Survivor"}'),
+        ("t3", "[Untitled]", '[{"name": "A"}, {"name": "B"}]', "[1, 2]"),
+        ("t4", "{Curly}", "[Bracket] Band", "{'album_type': 'cut off"),
+        ("t5", "['Heroes']", "[]", "{}"),
+    ]
+    head = ["id", "name", "artists", "album"]
+    text = "\n".join(",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in [head, *rows])
+    door.take(write("t.csv", text))
+    assert door.ask("select title, artist, artists, album from raw.tracks order by source_id") == [
+        ("Shape of You", "Ed Sheeran", "Ed Sheeran", "\u00f7 (Deluxe)"),
+        ("Survivor", "Destiny's Child", "Destiny's Child; Wyclef Jean", "Survivor"),
+        ("[Untitled]", "A", "A; B", "[1, 2]"),
+        ("{Curly}", "[Bracket] Band", "[Bracket] Band", "{'album_type': 'cut off"),
+        ("Heroes", "[]", "[]", "{}"),
+    ]
+
+
+@pytest.mark.parametrize("depth", [3, 300, 100_000])
+def test_a_value_nested_too_deeply_is_no_list_of_names(depth: int) -> None:
+    assert names_in("[" * depth + "]" * depth) == []
+    assert names_in("{'name': " * depth + "}" * depth) == []
 
 
 def test_a_dataset_name_cannot_leave_the_landing_folder(door: Door, write: Write) -> None:
