@@ -18,6 +18,8 @@ from soundscope.output import clean
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$&^=\"'/])")
 # Joins two characters without a gap. Streamlit turns :names: into icons, addresses into links and -- into a dash after Markdown was read.
 _JOINER = "\u2060"
+# Longer than any name or sentence; a whole document in a name would push everything else off the page.
+_LONGEST = 600
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -56,10 +58,12 @@ SOUND = tuple(name for name in FEATURES if name not in ("popularity", "duration_
 
 
 def escape(value: Any) -> str:
-    """A text of the data for use inside Markdown: it looks as it is and does nothing. Missing becomes a dash."""
+    """A text of the data for use inside Markdown: it looks as it is and does nothing. Missing becomes a dash, what is very long is cut."""
     if value is None or (not isinstance(value, str) and pd.isna(value)):
         return "–"
     one_line = " ".join(clean(re.sub(r"[\r\n\t\u2028\u2029]+", " ", str(value))).split())
+    if len(one_line) > _LONGEST:
+        one_line = one_line[: _LONGEST - 1] + "…"
     marked = _MARKDOWN.sub(r"\\\1", one_line)
     marked = re.sub(r"(?<=[<>~=\-])(?=\\[<>=\-])", _JOINER, marked)
     marked = re.sub(r"([:@])", rf"\1{_JOINER}", marked)

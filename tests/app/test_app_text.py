@@ -25,6 +25,7 @@ def test_titles_are_escaped_and_missing_ones_are_a_dash() -> None:
     assert "https://" not in text.escape("https://a.example").replace("\\", "")
     assert "\x1b" not in text.escape("\x1b[31mred")
     assert "\u202e" not in text.escape("abc\u202edef")
+    assert text.escape("x" * 5_000_000) == "x" * 599 + "…"
 
 
 @pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])

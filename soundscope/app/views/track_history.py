@@ -9,8 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from soundscope.app import frame, look, text
+from soundscope.app.genres import GREY
 from soundscope.app.source import Source
 
+# Weeks of a chart follow within so many days; a song that was away for longer than a year has come back.
+_NEXT_WEEK_DAYS, _LONG_AWAY_DAYS, _MOST_STAYS = 20, 365, 4
 _HISTORY = """
 select e.chart, e.chart_date as date, e.rank, e.weeks_on_chart, e.peak_rank, d.stretch_no
 from core.chart_entries e join core.chart_dates d on d.chart = e.chart and d.chart_date = e.chart_date
@@ -30,19 +33,30 @@ def charts(source: Source, track: dict[str, Any]) -> None:
         st.markdown(
             f"{text.chart_name(r.chart)}: best rank **{r.peak}**, **{r.weeks}** week{'s' * (r.weeks != 1)}, {_when(r.first, r.last)}."
         )
-    rows = rows.assign(new=rows.groupby("chart")["date"].diff().dt.days > 20)
-    rows["run"] = rows["chart"] + rows["new"].cumsum().astype(str)
+    gap = rows.groupby("chart")["date"].diff().dt.days
+    rows["run"] = rows["chart"] + (gap > _NEXT_WEEK_DAYS).cumsum().astype(str)
+    rows["stay"] = rows["chart"] + (gap > _LONG_AWAY_DAYS).cumsum().astype(str)
+    rows["began"] = rows.groupby("stay")["date"].transform("min")
+    # Weeks that are decades apart would be upright strokes on one axis of time: each stay then begins at the left.
+    laid_over = 1 < rows["stay"].nunique() <= _MOST_STAYS
     years = (rows["date"].max() - rows["date"].min()).days / 365
+    if laid_over:
+        rows["week"] = (rows["date"] - rows["began"]).dt.days // 7 + 1
+        x: Any = alt.X("week:Q", title="week since it entered", axis=alt.Axis(tickMinStep=1, format="d"))
+    else:
+        x = alt.X("date:T", title=None, axis=alt.Axis(format="%b %Y" if years < 4 else "%Y", tickCount=6))
     base = alt.Chart(rows).encode(
-        alt.X("date:T", title=None, axis=alt.Axis(format="%b %Y" if years < 4 else "%Y", tickCount=6)),
+        x,
         alt.Y("rank:Q", title="rank (1 is the top)", scale=alt.Scale(reverse=True, domain=[1, max(int(rows["rank"].max()), 10)], nice=False), axis=alt.Axis(tickMinStep=1, format="d")),
         alt.Color("chart:N", scale=alt.Scale(range=[look.BLUE, look.ORANGE, look.GREEN, look.PURPLE]), legend=alt.Legend() if len(best) > 1 else None),
         tooltip=["chart", alt.Tooltip("date:T", format="%d %B %Y"), "rank", alt.Tooltip("weeks_on_chart", title="weeks so far")],
     )  # fmt: skip
-    look.draw(
-        alt.layer(base.mark_line().encode(alt.Detail("run:N")), base.mark_circle(size=28)),
-        f"Rank over time; best rank {int(rows['rank'].min())}", height=240,
-    )  # fmt: skip
+    layers: list[alt.Chart] = [base.mark_line().encode(alt.Detail("run:N")), base.mark_circle(size=28)]
+    if laid_over:
+        last = rows[rows["date"] == rows.groupby("stay")["date"].transform("max")]
+        named = alt.Chart(last.assign(year=last["began"].dt.year)).mark_text(align="left", dx=7, color=GREY)
+        layers.append(named.encode(alt.X("week:Q"), alt.Y("rank:Q"), alt.Text("year:Q", format="d")))
+    look.draw(alt.layer(*layers), f"Rank over time; best rank {int(rows['rank'].min())}", height=240)
 
 
 def _when(first: Any, last: Any) -> str:
