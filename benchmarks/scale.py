@@ -7,7 +7,8 @@
 The world is drawn by a fixed seed (`scale_world.py`) and goes through the product's own steps: import, load, staging, matching, the SQL models
 with all tests, alignment, training, scoring, publishing. Each step runs in a process of its own; seconds and processor seconds are those of
 the step without the process's start, memory is the process's highest. Beside them stand the same SQL without dbt and tests (the floor), and pandas and
-polars doing the part about features and trends; their figures are compared with the models' tables.
+polars doing the part about features and trends; their figures are compared with the models' tables. The week's steps share one process,
+as in a run; memory there is the highest up to the end of the step.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import json
 import math
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -42,25 +44,30 @@ QUESTION = (
 # --- steps, each in a process of its own ---
 
 
-def step(name: str, folder: Path) -> Row:
-    """Run one step in the home that the environment names; returns seconds, processor seconds, and what it has to say."""
+def steps(names: list[str], folder: Path, is_week: bool) -> None:
+    """Run steps in the home that the environment names, in one run as the product does; print a line for each.
+
+    A line tells seconds, processor seconds, the highest memory of the process so far in GB, and what the step has to say.
+    """
     from soundscope.pipeline.run import open_run
     from soundscope.settings import load_settings
 
-    with open_run(load_settings(), f"benchmark {name}") as run:
-        work = _STEPS[name.partition(":")[0]]
-        began, cpu = time.perf_counter(), time.process_time()
-        said = work(run, folder, name.endswith(":week"))
-        return {"s": time.perf_counter() - began, "cpu": time.process_time() - cpu, "said": said}
+    with open_run(load_settings(), "benchmark") as run:
+        for name in names:
+            began, cpu = time.perf_counter(), time.process_time()
+            said = _STEPS[name](run, folder, is_week)
+            row = {"step": name, "s": time.perf_counter() - began, "cpu": time.process_time() - cpu, "said": said}
+            print(json.dumps(row | {"gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6}), flush=True)
 
 
 def _load(run: Any, folder: Path, is_week: bool) -> Any:
     from soundscope.ingest.imports import ImportRequest, import_file
     from soundscope.pipeline.steps import load_step
 
-    files = [("week", "chart")] if is_week else [("tracks", "tracks"), ("charts", "chart")]
-    for file, kind in files:
-        import_file(run.settings, run.ledger, run.run_id, ImportRequest(folder / f"{file}.parquet", kind, f"drawn_{file}", {}))
+    # The newest weeks come as a small dataset of their own, which the week replaces, as a chart archive's list of recent weeks does.
+    first = [("tracks", "tracks", "drawn_tracks"), ("charts", "chart", "drawn_charts"), ("recent", "chart", "drawn_recent")]
+    for file, kind, dataset in [("week", "chart", "drawn_recent")] if is_week else first:
+        import_file(run.settings, run.ledger, run.run_id, ImportRequest(folder / f"{file}.parquet", kind, dataset, {}))
     load_step(run)
 
 
@@ -158,7 +165,12 @@ def measure(n_tracks: int, years: int, seed: int, tell: Callable[[str], None], r
     rows: list[Row] = []
 
     def note(name: str, found: Row) -> None:
-        row = {"tracks": n_tracks, "years": years, "step": name, **{k: v for k, v in found.items() if k != "printed"}}
+        row = {
+            "tracks": n_tracks,
+            "years": years,
+            "step": name,
+            **{k: v for k, v in found.items() if k not in ("printed", "step")},
+        }
         rows.append(row)
         said = {} if row.get("said") is None else row["said"]
         memory = f"{row['gb']:7.2f}" if "gb" in row else " " * 7
@@ -170,18 +182,18 @@ def measure(n_tracks: int, years: int, seed: int, tell: Callable[[str], None], r
         home, files = Path(folder) / "home", Path(folder) / "files"
         home.mkdir()
         write_world(files, n_tracks, years, seed)
-        for prefix, steps in (("", FIRST), ("week: ", WEEK)):
-            for name in steps:
-                asked = f"{name}:week" if prefix else name
-                done = child(home, __file__, "--step", asked, "--files", str(files))
-                note(prefix + name, json.loads(done["printed"].splitlines()[-1]) | {"gb": done["gb"]})
-                if rivals and not prefix and name == "build":
-                    for rival in ("floor", "pandas", "polars"):
-                        done = child(home, __file__, "--rival", rival)
-                        for what, found in json.loads(done["printed"].splitlines()[-1]).items():
-                            note(f"{rival}: {what}", found | {"gb": done["gb"]})
-            if not prefix:
-                note("disk", {"s": 0.0, "cpu": 0.0, "said": {"MB": _megabytes(home)}})
+        for name in FIRST:
+            done = child(home, __file__, "--steps", name, "--files", str(files))
+            note(name, json.loads(done["printed"].splitlines()[-1]))
+            if rivals and name == "build":
+                for rival in ("floor", "pandas", "polars"):
+                    done = child(home, __file__, "--rival", rival)
+                    for what, found in json.loads(done["printed"].splitlines()[-1]).items():
+                        note(f"{rival}: {what}", found | {"gb": done["gb"]})
+        note("disk", {"s": 0.0, "cpu": 0.0, "said": {"MB": _megabytes(home)}})
+        for line in child(home, __file__, "--steps", *WEEK, "--week", "--files", str(files))["printed"].splitlines():
+            found = json.loads(line)
+            note(f"week: {found['step']}", found)
         for name, arguments in (("help", ["--help"]), ("sql select 1", ["sql", "select 1"]), ("sql question", ["sql", QUESTION])):
             done = min((child(home, "-m", "soundscope.cli", *arguments) for _ in range(3)), key=lambda one: one["s"])
             note(name, done)
@@ -248,12 +260,13 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="two thousand tracks and one year")
     parser.add_argument("--without-rivals", action="store_true", help="leave out the floor, pandas and polars")
     parser.add_argument("--json", type=Path, help="write all rows there")
-    parser.add_argument("--step", help=argparse.SUPPRESS)
+    parser.add_argument("--steps", nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument("--week", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--rival", help=argparse.SUPPRESS)
     parser.add_argument("--files", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.step:
-        print(json.dumps(step(given.step, given.files)))
+    if given.steps:
+        steps(given.steps, given.files, given.week)
         return
     if given.rival:
         import scale_rivals

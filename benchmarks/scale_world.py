@@ -23,7 +23,7 @@ LABELLED = 20_000
 
 
 def write_world(folder: Path, n_tracks: int, years: int, seed: int) -> None:
-    """Write `tracks.parquet`, `charts.parquet` and `week.parquet` (the week that arrives later).
+    """Write `tracks.parquet`, `charts.parquet`, `recent.parquet` (the newest week), and `week.parquet`: that one and the week that arrives later.
 
     Args:
         folder: where; made if absent.
@@ -35,9 +35,10 @@ def write_world(folder: Path, n_tracks: int, years: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     tracks, genre = _tracks(rng, n_tracks, years)
     charts = _charts(rng, tracks, weeks=years * 52 + 1)
-    newest = charts["chart_date"].max()
-    charts[charts["chart_date"] < newest].to_parquet(folder / "charts.parquet", index=False)
-    charts[charts["chart_date"] == newest].to_parquet(folder / "week.parquet", index=False)
+    recent = sorted(charts["chart_date"].unique())[-2]
+    charts[charts["chart_date"] < recent].to_parquet(folder / "charts.parquet", index=False)
+    charts[charts["chart_date"] == recent].to_parquet(folder / "recent.parquet", index=False)
+    charts[charts["chart_date"] >= recent].to_parquet(folder / "week.parquet", index=False)
     labels = np.where(np.arange(n_tracks) < LABELLED, np.array(GENRES, dtype=object)[genre], None)
     tracks.assign(genre=labels).to_parquet(folder / "tracks.parquet", index=False)
 

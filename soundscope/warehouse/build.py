@@ -144,11 +144,12 @@ def run_build(
         if not anew:
             with closing(open_writer(settings)) as con:
                 unchanged.find(con)
-        arguments = ["build", *selection(select, exclude), "--indirect-selection", "buildable"]
+        words = [*selection(select, exclude), "--indirect-selection", "buildable"]
         if (left := unchanged.to_build()) is not None:
-            arguments = ["build", "--select", *left, "--indirect-selection", "empty"] if left else []
-        arguments += [] if with_unit_tests else ["--exclude-resource-type", "unit_test"]
-        arguments += ["--full-refresh"] if full_refresh else []
+            words = ["--select", *left, "--indirect-selection", "empty"]
+        words += [] if with_unit_tests else ["--exclude-resource-type", "unit_test"]
+        words += ["--full-refresh"] if full_refresh else []
+        arguments = [] if left == [] else ["build", *words]
         models = list(_delivered(dbt, graph, arguments, on_model, unchanged))
         dbt.close()
         with closing(open_writer(settings)) as con:
@@ -193,7 +194,12 @@ def _delivered(
 ) -> Iterator[ModelResult]:
     """Run dbt in a thread of its own and hand out results here, so that callers are called where they called from."""
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    follower = Follower(graph, results.put, count_rows=lambda *table: unchanged.rows(*table) or dbt.count_rows(*table))
+
+    def count_rows(schema: str, table: str) -> int | None:
+        kept = unchanged.rows(schema, table)
+        return dbt.count_rows(schema, table) if kept is None else kept
+
+    follower = Follower(graph, results.put, count_rows)
     failure: list[BaseException] = []
 
     def work() -> None:

@@ -60,6 +60,11 @@ class Dbt:
         sql = {result.node.unique_id: result.node.compiled_code for result in done}
         return [graph.definition(model, sql.get(model)) for model in graph.models]
 
+    @property
+    def manifest(self) -> Any:
+        """What dbt read of the project; there after `graph`."""
+        return self._manifest
+
     def invoke(
         self, arguments: Sequence[str], callback: Callable[[Any], None] | None = None, *, write_files: bool = False
     ) -> Any:

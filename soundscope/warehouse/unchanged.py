@@ -44,7 +44,7 @@ class Unchanged:
     def __init__(self, settings: Settings, manifest: Any, graph: Graph) -> None:
         self._file = settings.paths.private / "built.json"
         self._graph = graph
-        self._nodes: dict[str, Any] = {**manifest.nodes, **manifest.sources}
+        self._nodes: dict[str, Any] = {**manifest.nodes, **manifest.sources, **manifest.unit_tests}
         self._project = project_hash()
         self._memory = self._read()
         self._contents: dict[str, tuple[str, int] | None] = {}
@@ -68,10 +68,10 @@ class Unchanged:
                 self.tests[test] = Verdict(*known[1:])
 
     def rows(self, schema: str, table: str) -> int | None:
-        """Rows of a table that was looked at; None for any other."""
-        for node_id, content in self._contents.items():
-            node = self._nodes[node_id]
-            if content is not None and (node.schema, _table(node)) == (schema, table):
+        """Rows of a table that stays; None for any other."""
+        for model in self.models:
+            content = self._contents.get(model)
+            if content is not None and self._graph.relation(model) == (schema, table):
                 return content[1]
         return None
 
@@ -145,7 +145,9 @@ class Unchanged:
     def _token(self, con: duckdb.DuckDBPyConnection, node: str) -> str | None:
         """The content of a table; of a view, which holds nothing, that of what it reads. None where it does not exist."""
         if node not in self._contents:
-            self._contents[node] = content_of(con, self._nodes[node].schema, _table(self._nodes[node]), look=not self._is_view(node))
+            self._contents[node] = content_of(
+                con, self._nodes[node].schema, _table(self._nodes[node]), look=not self._is_view(node)
+            )
         content = self._contents[node]
         if content is None:
             return None

@@ -1,0 +1,102 @@
+"""What a build leaves as it is: nothing is built twice for the same inputs, and leaving it gives what building everything gives."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date, datetime, timedelta
+
+import pytest
+from rawdb import add, connect
+from sqlworld import AFTER_HOLE, CHART, Built, chart_rows
+
+from soundscope.settings import Settings
+from soundscope.warehouse.build import BuildFailed, BuildResult, run_build
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def remembered(built: Built, copied: Settings) -> Settings:
+    """The copy, with what is remembered of how it was built."""
+    shutil.copyfile(built.settings.paths.private / "built.json", copied.paths.private / "built.json")
+    return copied
+
+
+def worked_on(result: BuildResult) -> set[str]:
+    return {model.name for model in result.models if model.seconds > 0}
+
+
+def tables(settings: Settings) -> dict[str, list[tuple[str, ...]]]:
+    with connect(settings.paths.writer) as con:
+        names = con.execute(
+            "select schema_name || '.' || table_name from duckdb_tables() where schema_name in ('staging', 'core', 'marts', 'prepare')"
+        ).fetchall()
+        rows = {name: con.execute(f"from {name}").fetchall() for (name,) in names}
+    # Sums of floats may differ in their last digits with the order of rows.
+    return {
+        name: sorted(tuple(f"{v:.9g}" if isinstance(v, float) else str(v) for v in row) for row in held)
+        for name, held in rows.items()
+    }
+
+
+def test_nothing_is_built_where_nothing_changed_and_all_is_told(built: Built, remembered: Settings) -> None:
+    again = run_build(remembered)
+    assert worked_on(again) == set()
+    first = {m.name: (m.status, m.rows, m.tests_passed, m.tests_warned, sorted(m.messages)) for m in built.result.models}
+    assert {m.name: (m.status, m.rows, m.tests_passed, m.tests_warned, sorted(m.messages)) for m in again.models} == first
+    assert {(c.check, c.status, c.failures) for c in again.checks} == {
+        (c.check, c.status, c.failures) for c in built.result.checks
+    }
+
+
+def test_a_new_week_leaves_tracks_alone_and_gives_what_building_everything_gives(remembered: Settings) -> None:
+    added = AFTER_HOLE + timedelta(days=21)
+    with connect(remembered.paths.writer) as con:
+        later = {"provider": CHART, "landing_file": "b.ndjson.zst", "fetched_at": datetime(2024, 4, 1)}
+        add(con, "chart_entries", chart_rows([added]), **later)
+    built = worked_on(run_build(remembered, exclude=["ml"]))
+    assert {"staging.chart_keys", "core.chart_entries", "marts.chart_trends", "marts.genre_share"} <= built
+    assert not built & {
+        "staging.stg_tracks",
+        "staging.track_identity",
+        "core.tracks",
+        "core.audio_features",
+        "marts.track_features",
+    }
+    quick = tables(remembered)
+    assert any(str(added) in row for row in quick["core.chart_dates"])
+    assert worked_on(run_build(remembered, exclude=["ml"], full_refresh=True)) > built
+    assert tables(remembered) == quick
+
+
+def test_a_table_that_something_else_changed_is_built_anew(remembered: Settings) -> None:
+    with connect(remembered.paths.writer) as con:
+        con.execute("update core.tracks set title = 'changed' where track_id = (select min(track_id) from core.tracks)")
+        con.execute("drop view staging.stg_recordings")
+    assert worked_on(run_build(remembered, select=["stg_recordings", "tracks"])) == {"core.tracks", "staging.stg_recordings"}
+    with connect(remembered.paths.writer) as con:
+        assert con.execute("select count(*) from core.tracks where title = 'changed'").fetchall() == [(0,)]
+
+
+def test_a_table_that_failed_its_test_is_not_believed(remembered: Settings) -> None:
+    with connect(remembered.paths.writer) as con:
+        add(
+            con,
+            "popularity",
+            [{"spotify_id": "s00", "popularity": 140.0, "observed_at": datetime(2020, 8, 1)}],
+            provider="spotify",
+        )
+    for _ in range(2):
+        with pytest.raises(BuildFailed, match="popularity_history_within: 1 row"):
+            run_build(remembered, select=["popularity_history"])
+
+
+def test_weeks_brought_forward_at_somebodys_word_are_made_anew_next_time(remembered: Settings) -> None:
+    run_build(remembered, select=["chart_week_sound"], full_refresh=False, variables={"start_week": str(date(2020, 11, 7))})
+    assert worked_on(run_build(remembered, select=["chart_week_sound"])) == set()
+    with connect(remembered.paths.writer) as con:
+        con.execute(
+            "update prepare.trend_entries set energy = 0.5 where chart_date = (select min(chart_date) from prepare.trend_entries)"
+        )
+    run_build(remembered, select=["chart_week_sound"], variables={"start_week": str(date(2020, 11, 7))})
+    assert worked_on(run_build(remembered, select=["chart_week_sound"])) == {"prepare.chart_week_sound"}
