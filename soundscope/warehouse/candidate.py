@@ -1,6 +1,6 @@
 """The file that may become a release: filling it from the private file, and checking its structure. Publishing it is `publish`.
 
-Whether the *values* are right was decided before, by the tests of the SQL models; here it is only whether everything arrived.
+A candidate may begin as a copy of the release before: a table that holds the same in both is then left as it is. Whether the *values* are right was decided before, by the tests of the SQL models; here it is only whether everything arrived.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import pandas as pd
 
 from soundscope.errors import BadInput, CheckFailed
 from soundscope.warehouse.connect import STORAGE_VERSION
-from soundscope.warehouse.dictionary import comment_on, copy_comments, create_dictionary, missing_comments, quoted
+from soundscope.warehouse.content import content_of
+from soundscope.warehouse.dictionary import comment_on, comments_of, copy_comments, create_dictionary, missing_comments, quoted
 from soundscope.warehouse.releases import Release
 
 SCHEMAS = ("core", "marts", "ml")
@@ -59,11 +60,11 @@ class OpsTable:
 def fill(
     writer: duckdb.DuckDBPyConnection, file: Path, ops: Mapping[str, OpsTable], identity: Mapping[str, tuple[Any, str]]
 ) -> dict[str, int]:
-    """Copy `core`, `marts`, `ml` as of now into a new file, add `ops.*`, `main.release` and `main.dictionary`.
+    """Copy `core`, `marts`, `ml` as of now into a file, add `ops.*`, `main.release` and `main.dictionary`.
 
     Args:
         writer: a connection to the private file, in no transaction.
-        file: the file to make.
+        file: the file to make; or a copy of a release, which is brought up to date.
         ops: the tables of schema `ops`, by name.
         identity: the columns of the one row of `main.release`: value and comment.
 
@@ -80,10 +81,11 @@ def fill(
     try:
         # One transaction, so that all tables are copied as of one instant whatever other threads write.
         writer.execute("BEGIN")
-        rows = _copy_tables(writer, source)
+        _remove_own(writer)
+        rows, copied = _copy_tables(writer, source)
         writer.execute("COMMIT")
         writer.execute("BEGIN")
-        copy_comments(writer, source, DATABASE, [(schema, table) for schema, table in map(_split, rows)])
+        copy_comments(writer, source, DATABASE, [(schema, table) for schema, table in map(_split, copied)])
         rows |= _create_ops(writer, ops)
         _create_release(writer, identity)
         create_dictionary(writer, DATABASE)
@@ -123,7 +125,16 @@ def check(file: Path, expected: Mapping[str, int], previous: Release | None, *, 
         )
 
 
-def _copy_tables(writer: duckdb.DuckDBPyConnection, source: str) -> dict[str, int]:
+def _remove_own(writer: duckdb.DuckDBPyConnection) -> None:
+    """Take out of a copied release what is made anew for each: `ops`, and what `main` says of the release."""
+    writer.execute(f"DROP SCHEMA IF EXISTS {DATABASE}.ops CASCADE")
+    writer.execute(f"DROP VIEW IF EXISTS {DATABASE}.main.dictionary")
+    for table in ("release", "dictionary_entries"):
+        writer.execute(f"DROP TABLE IF EXISTS {DATABASE}.main.{table}")
+
+
+def _copy_tables(writer: duckdb.DuckDBPyConnection, source: str) -> tuple[dict[str, int], list[str]]:
+    """Bring every table over that is not there as it is; returns rows of all, and the names of those copied."""
     tables = writer.execute(
         """
         SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = $source AND schema_name IN $schemas
@@ -136,17 +147,44 @@ def _copy_tables(writer: duckdb.DuckDBPyConnection, source: str) -> dict[str, in
     if not tables:
         raise CheckFailed("The private warehouse holds no table to publish.", next_step="run `soundscope build` first.")
     for schema in SCHEMAS:
-        writer.execute(f"CREATE SCHEMA {DATABASE}.{schema}")
+        writer.execute(f"CREATE SCHEMA IF NOT EXISTS {DATABASE}.{schema}")
+    same = _same(writer, source, tables)
     rows: dict[str, int] = {}
+    copied = []
     for schema, table in tables:
         name = f"{quoted(schema)}.{quoted(table)}"
+        if (schema, table) in same:
+            rows[f"{schema}.{table}"] = same[schema, table]
+            continue
         count = int(writer.execute(f"SELECT count(*) FROM {quoted(source)}.{name}").fetchall()[0][0])
         order = _ORDER.get(f"{schema}.{table}") if count <= _SORT_AT_MOST else None
         has = {row[0] for row in writer.execute(f"DESCRIBE {quoted(source)}.{name}").fetchall()}
         by = f" ORDER BY {order}" if order and has.issuperset(order.split(", ")) else ""
-        writer.execute(f"CREATE TABLE {DATABASE}.{name} AS SELECT * FROM {quoted(source)}.{name}{by}")
+        writer.execute(f"CREATE OR REPLACE TABLE {DATABASE}.{name} AS SELECT * FROM {quoted(source)}.{name}{by}")
         rows[f"{schema}.{table}"] = count
-    return rows
+        copied.append(f"{schema}.{table}")
+    return rows, copied
+
+
+def _same(writer: duckdb.DuckDBPyConnection, source: str, tables: list[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Tables that the candidate has as the source has them, comments included, with their rows; what the source has not is dropped.
+
+    The candidate's own rows are read: what a release should hold is no proof of what its file does.
+    """
+    held = writer.execute(
+        "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = $database AND schema_name IN $schemas",
+        {"database": DATABASE, "schemas": list(SCHEMAS)},
+    ).fetchall()
+    for schema, table in set(held) - set(tables):
+        writer.execute(f"DROP TABLE {DATABASE}.{quoted(schema)}.{quoted(table)}")
+    theirs, ours = comments_of(writer, DATABASE), comments_of(writer, source)
+    same = {}
+    for key in sorted(set(held) & set(tables)):
+        if theirs.get(key) == ours.get(key):
+            content = content_of(writer, *key, database=source)
+            if content is not None and content == content_of(writer, *key, database=DATABASE):
+                same[key] = content.rows
+    return same
 
 
 def _create_ops(writer: duckdb.DuckDBPyConnection, ops: Mapping[str, OpsTable]) -> dict[str, int]:

@@ -52,6 +52,19 @@ def copy_comments(connection: duckdb.DuckDBPyConnection, source: str, target: st
         comment_on(connection, name, about.get((schema, table)), columns.get((schema, table), {}))
 
 
+def comments_of(
+    connection: duckdb.DuckDBPyConnection, database: str
+) -> dict[tuple[str, str], list[tuple[str | None, str | None]]]:
+    """Per (schema, table) or view of a database its own comment, under None, and those of its columns, in one order."""
+    bound = {"database": database}
+    found: dict[tuple[str, str], list[tuple[str | None, str | None]]] = {}
+    for schema, table, comment in connection.execute(_TABLES, bound).fetchall():
+        found[schema, table] = [(None, comment)]
+    for schema, table, column, comment, _, _ in sorted(connection.execute(_COLUMNS, bound).fetchall(), key=lambda row: row[:3]):
+        found.setdefault((schema, table), []).append((column, comment))
+    return found
+
+
 def create_dictionary(connection: duckdb.DuckDBPyConnection, database: str) -> None:
     """Make `main.dictionary` (table, column, type, comment) in an attached database, from the comments it holds by now.
 

@@ -5,7 +5,9 @@ A kill at any moment leaves the release that was current, or the new one, and ne
 
 from __future__ import annotations
 
+import logging
 import secrets
+import shutil
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
@@ -33,6 +35,7 @@ from soundscope.warehouse.releases import (
 
 __all__ = ["OpsTable", "leftovers", "new_release_id", "publish", "remove_leftovers"]
 
+log = logging.getLogger(__name__)
 _COMMENTS = {
     "release_id": "Id of the release: when it was begun (UTC) and four random hexadecimal digits.",
     "created_at": "When the release was copied from the private warehouse (UTC).",
@@ -43,6 +46,9 @@ _COMMENTS = {
     "run_id": "The run that published it; NULL if it was published by hand.",
 }
 _ROOM = 16 * 2**20
+# A release of this size in bytes is copied and brought up to date; a smaller one is written anew in less than a second.
+_COPIED_FROM = 64 * 2**20
+_LEAST_USED = 0.6
 
 
 def new_release_id(now: datetime) -> str:
@@ -55,6 +61,8 @@ def publish(
     settings: Settings, release_id: str, *, ops: Mapping[str, OpsTable], info: Mapping[str, Any], force: bool = False
 ) -> Release:
     """Copy the private warehouse into a new release, check it, and make it the current one.
+
+    Of a large warehouse only the tables that changed are copied; the others come with the file of the current release.
 
     Every open connection of this process to the private file must come from `open_writer`, and be in no transaction that
     has written. Older releases are kept until `prune`.
@@ -88,7 +96,7 @@ def publish(
         candidate = target.with_name(target.name + ".tmp")
         identity = _identity(settings, release_id, info)
         try:
-            rows = _fill(settings, candidate, ops, identity)
+            rows = _fill(settings, candidate, ops, identity, previous)
             check(candidate, rows, previous, force=force)
             return _release(settings, candidate, target, identity, rows, info, force)
         except (duckdb.Error, OSError) as error:
@@ -107,7 +115,11 @@ def publish(
 
 
 def _fill(
-    settings: Settings, candidate: Path, ops: Mapping[str, OpsTable], identity: Mapping[str, tuple[Any, str]]
+    settings: Settings,
+    candidate: Path,
+    ops: Mapping[str, OpsTable],
+    identity: Mapping[str, tuple[Any, str]],
+    previous: Release | None,
 ) -> dict[str, int]:
     with closing(open_writer(settings)) as writer:
         writer.execute("CHECKPOINT")
@@ -116,7 +128,31 @@ def _fill(
         sizes = [release.size for release in list_releases(settings)[:1]]
         need = min([int(used) * int(block), *(2 * size for size in sizes)])
         require_space(settings.paths.releases, need + _ROOM, "another release")
+        if previous is not None and _is_base(previous):
+            try:
+                shutil.copyfile(previous.path, candidate)
+                candidate.chmod(0o600)
+                return fill(writer, candidate, ops, identity)
+            except duckdb.Error as error:
+                if is_disk_full(error):
+                    raise
+                # The release before is damaged, or not what it was: this one owes it nothing.
+                log.warning("release %s could not be built upon, all tables are copied: %s", previous.release_id, error)
+                for file in (candidate, candidate.with_name(candidate.name + ".wal")):
+                    file.unlink(missing_ok=True)
         return fill(writer, candidate, ops, identity)
+
+
+def _is_base(release: Release) -> bool:
+    """Whether a copy of it saves work: it is large, and little of it is room that replaced tables left."""
+    if release.size < _COPIED_FROM:
+        return False
+    try:
+        with closing(duckdb.connect(str(release.path), read_only=True)) as connection:
+            used, total = connection.execute("SELECT used_blocks, total_blocks FROM pragma_database_size()").fetchall()[0]
+    except duckdb.Error:
+        return False
+    return bool(used >= _LEAST_USED * total)
 
 
 def _release(

@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 
 from soundscope.settings import PROJECT, Settings
+from soundscope.warehouse.content import Content, content_of, digest
 from soundscope.warehouse.following import CheckResult, Graph, ModelResult
 
 _SUFFIXES = {".sql", ".yml", ".csv"}
@@ -47,7 +48,7 @@ class Unchanged:
         self._nodes: dict[str, Any] = {**manifest.nodes, **manifest.sources, **manifest.unit_tests}
         self._project = project_hash()
         self._memory = self._read()
-        self._contents: dict[str, tuple[str, int] | None] = {}
+        self._contents: dict[str, Content | None] = {}
         self.models: set[str] = set()
         self.tests: dict[str, Verdict] = {}
 
@@ -72,7 +73,7 @@ class Unchanged:
         for model in self.models:
             content = self._contents.get(model)
             if content is not None and self._graph.relation(model) == (schema, table):
-                return content[1]
+                return content.rows
         return None
 
     def tell(self, note: Callable[[str, str, float, int | None, str | None], None]) -> None:
@@ -140,7 +141,7 @@ class Unchanged:
     def _inputs(self, con: duckdb.DuckDBPyConnection, reads: Iterable[str]) -> str | None:
         """One hash for the contents of several tables; None if one of them is missing."""
         tokens = [self._token(con, node) for node in reads]
-        return None if None in tokens else _digest(tokens)
+        return None if None in tokens else digest(tokens)
 
     def _token(self, con: duckdb.DuckDBPyConnection, node: str) -> str | None:
         """The content of a table; of a view, which holds nothing, that of what it reads. None where it does not exist."""
@@ -151,7 +152,7 @@ class Unchanged:
         content = self._contents[node]
         if content is None:
             return None
-        return self._inputs(con, self._reads(node)) if self._is_view(node) else content[0]
+        return self._inputs(con, self._reads(node)) if self._is_view(node) else content.digest
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -164,38 +165,13 @@ class Unchanged:
         return {"project": self._project, "models": {}, "tests": {}}
 
 
-def content_of(con: duckdb.DuckDBPyConnection, schema: str, table: str, *, look: bool = True) -> tuple[str, int] | None:
-    """Hash of a table's columns and rows, in any order, and its rows; None if there is no such table or view.
-
-    Args:
-        con: any connection to the file.
-        schema, table: which.
-        look: read the rows; for a view one may want to know only that it is there.
-    """
-    columns = con.execute(
-        "select column_name, data_type from duckdb_columns() where schema_name = ? and table_name = ? "
-        "and database_name = current_database() order by column_index",
-        [schema, table],
-    ).fetchall()
-    if not columns:
-        return None
-    if not look:
-        return _digest(columns), 0
-    n, total, mixed = con.execute(f'select count(*), sum(hash(t)), bit_xor(hash(t)) from "{schema}"."{table}" as t').fetchall()[0]
-    return _digest([columns, n, total, mixed]), int(n)
-
-
 def project_hash(folder: Path = PROJECT / "sql") -> str:
     """Hash of everything that decides what a model makes of its inputs: the SQL project, and the engine's version."""
-    digest = hashlib.sha256(duckdb.__version__.encode())
+    found = hashlib.sha256(duckdb.__version__.encode())
     for path in sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES and "target" not in path.parts):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+        found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()
 
 
 def _table(node: Any) -> str:
     return str(getattr(node, "alias", None) or node.identifier)
-
-
-def _digest(parts: Iterable[object]) -> str:
-    return hashlib.sha256(repr(list(parts)).encode()).hexdigest()[:32]
