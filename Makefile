@@ -63,6 +63,7 @@ bench: $(STAMP) ## measure; prints size and machine (see benchmarks/README.md)
 	@data="$${SOUNDSCOPE_REALDATA:-../shared/data}"; songs="$$data/spotify_songs.csv.gz"; \
 	for script in benchmarks/[a-z]*.py; do \
 	  case $$script in \
+	    */scale_*.py) continue ;; \
 	    */classifier.py) [ -e "$$songs" ] || { echo "== $$script: no $$songs, left out"; continue; }; arguments="$$songs" ;; \
 	    */matching.py) [ -e "$$songs" ] || { echo "== $$script: no $$data, left out"; continue; }; arguments= ;; \
 	    *) arguments= ;; \

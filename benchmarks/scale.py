@@ -2,7 +2,7 @@
 
     python benchmarks/scale.py                                   10 and 100 thousand tracks, 1, 10 and 60 years
     python benchmarks/scale.py --tracks 1000000 --years 60       a million (memory and disk: see benchmarks/README.md)
-    python benchmarks/scale.py --smoke                           two thousand tracks, one year: whether the script works
+    python benchmarks/scale.py --smoke                           a thousand tracks, one year, the short steps: whether the script works
 
 The world is drawn by a fixed seed (`scale_world.py`) and goes through the product's own steps: import, load, staging, matching, the SQL models
 with all tests, alignment, training, scoring, publishing. Each step runs in a process of its own; seconds and processor seconds are those of
@@ -35,6 +35,7 @@ sys.path.insert(0, str(PROJECT / "benchmarks"))
 Row = dict[str, Any]
 FIRST = ("load", "staging", "match", "build", "align", "train", "score", "publish")
 WEEK = ("load", "staging", "match", "build", "align", "score", "publish")
+LONG = ("align", "train", "score")
 QUESTION = (
     "select feature, mean, change_1y from marts.chart_trends where window_weeks = 52 "
     "qualify chart_date = max(chart_date) over () order by feature"
@@ -120,8 +121,14 @@ def _publish(run: Any, _folder: Path, _is_week: bool) -> Any:
 
 
 def _slowest(result: Any) -> Row:
+    """The slowest models with their seconds, how many were left as they were, and how many tests stand."""
     models = sorted(result.models, key=lambda model: -model.seconds)[:8]
-    return {"slowest": {model.name: round(model.seconds, 2) for model in models}, "tests": len(result.checks)}
+    left = sum(model.seconds == 0 for model in result.models)
+    return {
+        "slowest": {model.name: round(model.seconds, 2) for model in models if model.seconds},
+        "left": left,
+        "tests": len(result.checks),
+    }
 
 
 _STEPS: dict[str, Callable[[Any, Path, bool], Any]] = {
@@ -158,46 +165,56 @@ def child(home: Path, *arguments: str) -> Row:
 # --- one world ---
 
 
-def measure(n_tracks: int, years: int, seed: int, tell: Callable[[str], None], rivals: bool) -> list[Row]:
-    """All steps of one world, first whole and then with one more week; a row per step."""
+def measure(n_tracks: int, years: int, seed: int, tell: Callable[[str], None], *, rivals: bool, quick: bool = False) -> list[Row]:
+    """All steps of one world, first whole and then with one more week; a row per step.
+
+    Args:
+        n_tracks, years, seed: the world.
+        tell: takes a line per step as it ends.
+        rivals: measure the floor, pandas and polars too.
+        quick: leave out alignment, training and scoring, and let the first steps share a process.
+    """
     from scale_world import write_world
 
     rows: list[Row] = []
 
     def note(name: str, found: Row) -> None:
-        row = {
-            "tracks": n_tracks,
-            "years": years,
-            "step": name,
-            **{k: v for k, v in found.items() if k not in ("printed", "step")},
-        }
-        rows.append(row)
-        said = {} if row.get("said") is None else row["said"]
-        memory = f"{row['gb']:7.2f}" if "gb" in row else " " * 7
-        tell(
-            f"{n_tracks:>10,} {years:>3} {name:<24} {row['s']:>8.2f} {row['cpu']:>8.2f} {memory}  {json.dumps(said) if said else ''}"
-        )
+        kept = {key: value for key, value in found.items() if key not in ("printed", "step")}
+        rows.append({"tracks": n_tracks, "years": years, "step": name, **kept})
+        memory, said = f"{found['gb']:7.2f}" if "gb" in found else " " * 7, found.get("said")
+        figures = f"{n_tracks:>10,} {years:>3} {name:<24} {found['s']:>8.2f} {found['cpu']:>8.2f} {memory}"
+        tell(f"{figures}  {json.dumps(said) if said else ''}")
 
     with tempfile.TemporaryDirectory(prefix="scale-") as folder:
         home, files = Path(folder) / "home", Path(folder) / "files"
         home.mkdir()
         write_world(files, n_tracks, years, seed)
-        for name in FIRST:
-            done = child(home, __file__, "--steps", name, "--files", str(files))
-            note(name, json.loads(done["printed"].splitlines()[-1]))
-            if rivals and name == "build":
-                for rival in ("floor", "pandas", "polars"):
-                    done = child(home, __file__, "--rival", rival)
-                    for what, found in json.loads(done["printed"].splitlines()[-1]).items():
-                        note(f"{rival}: {what}", found | {"gb": done["gb"]})
+        for group in [[name for name in FIRST if name not in LONG]] if quick else [[name] for name in FIRST]:
+            for found in _lines(child(home, __file__, "--steps", *group, "--files", str(files))):
+                note(found["step"], found)
+            if rivals and "build" in group:
+                _rivals(home, note)
         note("disk", {"s": 0.0, "cpu": 0.0, "said": {"MB": _megabytes(home)}})
-        for line in child(home, __file__, "--steps", *WEEK, "--week", "--files", str(files))["printed"].splitlines():
-            found = json.loads(line)
+        names = [name for name in WEEK if not (quick and name in LONG)]
+        for found in _lines(child(home, __file__, "--steps", *names, "--week", "--files", str(files))):
             note(f"week: {found['step']}", found)
         for name, arguments in (("help", ["--help"]), ("sql select 1", ["sql", "select 1"]), ("sql question", ["sql", QUESTION])):
-            done = min((child(home, "-m", "soundscope.cli", *arguments) for _ in range(3)), key=lambda one: one["s"])
+            done = min(
+                (child(home, "-m", "soundscope.cli", *arguments) for _ in range(1 if quick else 3)), key=lambda one: one["s"]
+            )
             note(name, done)
     return rows
+
+
+def _lines(done: Row) -> list[Row]:
+    return [json.loads(line) for line in done["printed"].splitlines()]
+
+
+def _rivals(home: Path, note: Callable[[str, Row], None]) -> None:
+    for rival in ("floor", "pandas", "polars"):
+        done = child(home, __file__, "--rival", rival)
+        for what, found in _lines(done)[-1].items():
+            note(f"{rival}: {what}", found | {"gb": done["gb"]})
 
 
 def _megabytes(home: Path) -> dict[str, float]:
@@ -223,8 +240,9 @@ def weekly(rows: list[Row]) -> list[Row]:
     for world in dict.fromkeys((row["tracks"], row["years"]) for row in rows):
         held = {row["step"]: row for row in rows if (row["tracks"], row["years"]) == world}
         for name, steps in parts.items():
-            summed = {key: sum(held[s][key] for s in steps) for key in ("s", "cpu")}
-            found.append({"tracks": world[0], "years": world[1], "step": name, **summed, "gb": max(held[s]["gb"] for s in steps)})
+            its = [held[step] for step in steps if step in held]
+            summed = {key: sum(row[key] for row in its) for key in ("s", "cpu")}
+            found.append({"tracks": world[0], "years": world[1], "step": name, **summed, "gb": max(row["gb"] for row in its)})
     return found
 
 
@@ -257,7 +275,7 @@ def main() -> None:
     parser.add_argument("--tracks", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--years", type=int, nargs="+", default=[1, 10, 60])
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--smoke", action="store_true", help="two thousand tracks and one year")
+    parser.add_argument("--smoke", action="store_true", help="a thousand tracks, one year, without alignment and training")
     parser.add_argument("--without-rivals", action="store_true", help="leave out the floor, pandas and polars")
     parser.add_argument("--json", type=Path, help="write all rows there")
     parser.add_argument("--steps", nargs="+", help=argparse.SUPPRESS)
@@ -273,7 +291,7 @@ def main() -> None:
 
         print(json.dumps(scale_rivals.run(given.rival)))
         return
-    worlds = [(2_000, 1)] if given.smoke else [(n, years) for n in given.tracks for years in given.years]
+    worlds = [(1_000, 1)] if given.smoke else [(n, years) for n in given.tracks for years in given.years]
     packages = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "dbt-core", "pandas", "polars", "scikit-learn"))
     load_now = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     print(
@@ -282,7 +300,8 @@ def main() -> None:
     print(f"{'tracks':>10} {'yrs':>3} {'step':<24} {'seconds':>8} {'cpu s':>8} {'GB':>7}")
     rows: list[Row] = []
     for n, years in worlds:
-        rows += measure(n, years, given.seed, lambda line: print(line, flush=True), not given.without_rivals)
+        rivals = not given.without_rivals
+        rows += measure(n, years, given.seed, lambda line: print(line, flush=True), rivals=rivals, quick=given.smoke)
         if given.json:
             given.json.write_text(json.dumps(rows, indent=1))
     rows += weekly(rows)

@@ -88,7 +88,8 @@ def _frames(settings: Settings, name: str) -> Found:
         with _measured() as first:
             its_summary, its_profile = features(Path(folder))
         with _measured() as second:
-            its_trends = trends(pd.read_parquet(f"{folder}/entries.parquet"))
+            entries = pd.read_parquet(f"{folder}/entries.parquet")
+            its_trends = trends(entries.assign(chart_date=pd.to_datetime(entries["chart_date"])))
     _agree(name, summary, its_summary, ["feature"], ["mean", "median", "std"])
     _agree(name, profile, its_profile, ["genre", "feature"], ["mean", "std"])
     _agree(name, means, its_trends, ["chart", "chart_date", "feature", "window_weeks"], ["mean", "std"])

@@ -7,21 +7,18 @@ remembered is a file beside the private one; without it everything is built. Bui
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from soundscope.settings import PROJECT, Settings
+from soundscope.settings import Settings
 from soundscope.warehouse.content import Content, content_of, digest
+from soundscope.warehouse.dbt_session import project_hash
 from soundscope.warehouse.following import CheckResult, Graph, ModelResult
-
-_SUFFIXES = {".sql", ".yml", ".csv"}
 
 
 @dataclass(frozen=True)
@@ -163,14 +160,6 @@ class Unchanged:
             # Missing, or from another version: everything is built, and the file is written anew.
             pass
         return {"project": self._project, "models": {}, "tests": {}}
-
-
-def project_hash(folder: Path = PROJECT / "sql") -> str:
-    """Hash of everything that decides what a model makes of its inputs: the SQL project, and the engine's version."""
-    found = hashlib.sha256(duckdb.__version__.encode())
-    for path in sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES and "target" not in path.parts):
-        found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
-    return found.hexdigest()
 
 
 def _table(node: Any) -> str:
