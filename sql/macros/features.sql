@@ -23,9 +23,9 @@
 
 {# The names as rows of one column. #}
 {% macro rows_of(values, column) -%}
-    {% for value in values -%}
-        select {{ "'" ~ value ~ "'" if value is string else value }} as {{ column }}{{ ' union all ' if not loop.last }}
-    {%- endfor %}
+    select {{ column }}
+    from (values {% for value in values %}({{ "'" ~ value ~ "'" if value is string else value }}){{ ', ' if not loop.last }}{% endfor %})
+        as given ({{ column }})
 {%- endmacro %}
 
 {# A list with one item per name: `@` in the pattern stands for it. #}
@@ -65,11 +65,12 @@
 {# The range of each feature that quantiles are told apart in, cut into forty bins; what lies outside counts into the outermost. #}
 {% macro quantile_ranges() -%}
     {% set ranges = {'tempo': [40, 240], 'loudness': [-30, 0], 'popularity': [0, 100], 'duration_ms': [60000, 420000]} %}
-    {% for feature in trend_features() %}
-        select
-            '{{ feature }}' as feature, cast({{ ranges.get(feature, [0, 1])[0] }} as double) as low,
-            cast({{ ranges.get(feature, [0, 1])[1] }} as double) as high{{ ' union all ' if not loop.last }}
-    {% endfor %}
+    select feature, cast(low as double) as low, cast(high as double) as high
+    from (values
+        {% for feature in trend_features() %}
+            ('{{ feature }}', {{ ranges.get(feature, [0, 1]) | join(', ') }}){{ ', ' if not loop.last }}
+        {% endfor %}
+    ) as given (feature, low, high)
 {%- endmacro %}
 
 {# Where a share of all points is reached, in bins, from points up to the end of each bin; a straight line within the bin. #}

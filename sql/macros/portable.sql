@@ -44,18 +44,64 @@
             {% do run_query('create or replace view raw.' ~ source.name ~ ' as select * from parquet.`' ~ folder ~ '`') %}
         {% endfor %}
         {% set tables = env_var('SOUNDSCOPE_SPARK_TABLES', '').split(',') | select | list %}
-        {# The date of a partition is read as one, in these statements alone. #}
-        {% do run_query('set spark.sql.sources.partitionColumnTypeInference.enabled = true') if tables %}
         {% for name in tables %}
             {% set schema, table = name.split('.') %}
             {% set folder = env_var('SOUNDSCOPE_SPARK_HOME') ~ '/warehouse/' ~ schema ~ '.db/' ~ table %}
+            {% set columns = [] %}
+            {% set weeks = namespace(by='') %}
+            {% for row in run_query('describe query select * from parquet.`' ~ folder ~ '`') %}
+                {# A date that is text is the name of a folder: partitions are told apart by it. #}
+                {% if row[0] == 'chart_date' and row[1] == 'string' %}{% set weeks.by = 'partitioned by (chart_date)' %}{% endif %}
+                {% do columns.append(adapter.quote(row[0]) ~ ' ' ~ ('date' if row[0] == 'chart_date' else row[1])) %}
+            {% endfor %}
             {% do run_query('create schema if not exists ' ~ schema) %}
-            {% do run_query('create table ' ~ name ~ " using parquet location '" ~ folder ~ "'") %}
+            {% do run_query(
+                'create table ' ~ name ~ ' (' ~ columns | join(', ') ~ ') using parquet ' ~ weeks.by ~ " location '" ~ folder ~ "'"
+            ) %}
             {# dbt listed what there is before this ran. #}
             {% do adapter.cache_added(api.Relation.create(schema=schema, identifier=table, type='table')) %}
         {% endfor %}
-        {% do run_query('set spark.sql.sources.partitionColumnTypeInference.enabled = false') if tables %}
     {% endif %}
+{%- endmacro %}
+
+{# The begin (first_no, first_rank) of each row's chain: a row goes on from the row before it (date_no - 1, earlier_rank) if it is its
+   first successor, else it begins one. By recursion under the name `chains`; Spark computes everything anew in each round
+   of one, so there each song's rows are folded in the order of dates. #}
+{% macro chains_of_ranks(links, chains) -%}{{ return(adapter.dispatch('chains_of_ranks')(links, chains)) }}{%- endmacro %}
+{% macro default__chains_of_ranks(links, chains) -%}
+    select chart, title, artist, chart_date, rank, date_no, date_no as first_no, rank as first_rank
+    from {{ links }}
+    where earlier_rank is null or successor_no > 1
+    union all
+    select
+        later.chart, later.title, later.artist, later.chart_date, later.rank, later.date_no,
+        {{ chains }}.first_no, {{ chains }}.first_rank
+    from {{ chains }}
+    inner join {{ links }} as later
+        on
+            {{ chains }}.chart = later.chart and {{ chains }}.title = later.title and {{ chains }}.artist = later.artist
+            and {{ chains }}.date_no + 1 = later.date_no and {{ chains }}.rank = later.earlier_rank
+            and later.successor_no = 1
+{%- endmacro %}
+{% macro spark__chains_of_ranks(links, chains) -%}
+    {% set type = 'array<struct<date_no: bigint, rank: int, chart_date: date, first_no: bigint, first_rank: int>>' %}
+    {% set before = 'filter(done, p -> p.date_no = x.date_no - 1 and p.rank = x.earlier_rank and x.successor_no = 1)' %}
+    select chart, title, artist, inline(folded)
+    from (
+        select
+            chart, title, artist,
+            aggregate(
+                sort_array(collect_list(struct(date_no, rank, chart_date, earlier_rank, successor_no))),
+                cast(array() as {{ type }}),
+                (done, x) -> concat(done, array(named_struct(
+                    'date_no', x.date_no, 'rank', x.rank, 'chart_date', x.chart_date,
+                    'first_no', coalesce(get({{ before }}, 0).first_no, x.date_no),
+                    'first_rank', coalesce(get({{ before }}, 0).first_rank, x.rank)
+                )))
+            ) as folded
+        from {{ links }}
+        group by chart, title, artist
+    )
 {%- endmacro %}
 
 {# Steps on the way that are cheap to look at: views where the engine reads them in place, tables where each reader would

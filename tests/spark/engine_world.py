@@ -25,8 +25,9 @@ def fill_all(con: duckdb.DuckDBPyConnection) -> None:
     )
     twice = {"chart": CHART, "title": "Twins", "artist": "Artist 1"}
     weeks = [FIRST + timedelta(days=7 * week) for week in range(20, 26)]
-    seen = [(day, 6, None if no == 0 else 6) for no, day in enumerate(weeks)]
-    seen += [(day, 7, None if no == 0 else 7) for no, day in enumerate(weeks[2:])]
+    # Two recordings that change places twice.
+    seen = list(zip(weeks, (6, 6, 6, 7, 7, 6), (None, 6, 6, 6, 7, 7), strict=True))
+    seen += zip(weeks[2:], (7, 6, 6, 7), (None, 7, 6, 6), strict=True)
     rows = [{**twice, "chart_date": day, "rank": rank, "reported_last_week": last} for day, rank, last in seen]
     add(con, "chart_entries", rows, provider=CHART)
     held = ("spotify:s00", "spotify:s01", "spotify:s02")
@@ -46,6 +47,7 @@ def fill_all(con: duckdb.DuckDBPyConnection) -> None:
     add(con, "alignment_contributions", values)
     tested: dict[str, Any] = {"chart": CHART, "quarter": "all", "segment": "all", "score": "alignment", "is_rival": False}
     add(con, "alignment_backtest", [{**tested, "auc": 0.6, "n": 9, "n_positive": 3, "tested_at": _DAY}])
+    con.execute("update raw.predictions set input_hash = 'h'")
     said = {"track_id": held[0], "model_id": "m1", "genre": "pop", "input_hash": "h", "explained_at": _DAY}
     add(con, "explanations", [{**said, "feature": "tempo", "value": 90.0, "contribution": 0.6}])
     point = {"model_id": "m1", "feature": "tempo", "as_of": date(2024, 1, 1), "psi": 0.01, "level": "none", "n": 9}

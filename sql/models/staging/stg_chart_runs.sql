@@ -44,19 +44,7 @@ links as (
 ),
 
 chains as (
-    select chart, title, artist, chart_date, rank, date_no, date_no as first_no, rank as first_rank
-    from links
-    where earlier_rank is null or successor_no > 1
-    union all
-    select
-        links.chart, links.title, links.artist, links.chart_date, links.rank, links.date_no,
-        chains.first_no, chains.first_rank
-    from chains
-    inner join links
-        on
-            chains.chart = links.chart and chains.title = links.title and chains.artist = links.artist
-            and chains.date_no + 1 = links.date_no and chains.rank = links.earlier_rank
-            and links.successor_no = 1
+    {{ chains_of_ranks('links', 'chains') }}
 ),
 
 spans as (
