@@ -87,7 +87,11 @@ def show(source: Source) -> None:
 
 def _named(models: pd.DataFrame, model_id: str) -> str:
     row = models[models["model_id"] == model_id].iloc[0]
-    return f"{str(row['algorithm']).replace('_', ' ')}, {row['trained_at'].day} {row['trained_at']:%b %Y %H:%M} ({'champion' if row['is_champion'] else row['verdict']})"
+    # The date only where it is needed to tell two apart: long names leave a phone no room for the figures.
+    when = (
+        f", {row['trained_at'].day} {row['trained_at']:%b %Y %H:%M}" if sum(models["algorithm"] == row["algorithm"]) > 1 else ""
+    )
+    return f"{str(row['algorithm']).replace('_', ' ')}{when} ({'champion' if row['is_champion'] else row['verdict']})"
 
 
 def _split(source: Source, model_id: str) -> str:
@@ -179,7 +183,7 @@ def _confusion(source: Source, model_id: str, split: str) -> None:
         if len(wrong)
         else "No genre is taken for another."
     )
-    look.draw(cells, f"Confusion matrix of {len(kept)} genres. {told}", height=max(24 * len(kept) + 150, 260))
+    look.draw(cells, f"Confusion matrix of {len(kept)} genres. {told}", height=max(24 * len(kept) + 230, 320))
     st.caption(
         text.escape(told)
         + (f" Shown are the {len(kept)} most frequent of {len(sizes)} genres." if len(sizes) > len(kept) else "")
@@ -223,8 +227,8 @@ def _calibration(source: Source, model_id: str, models: Any) -> None:
     scored = source.one("select count(*) as n from ml.predictions where model_id = ? and rank = 1", [model_id])
     every = (scored["n"] if scored else 0) // _CALIBRATED_ON + 1
     rows = source.ask(
-        f"select p.track_id, f.recording_id, p.probability, p.genre = f.{label} as is_right from ml.predictions p "
-        f"join marts.track_features f on f.track_id = p.track_id "
+        f"select p.track_id, f.recording_id, p.probability, p.genre = f.{label} as is_right, f.{label} in (select class from ml.model_metrics "
+        f"where model_id = p.model_id) as can_be_named from ml.predictions p join marts.track_features f on f.track_id = p.track_id "
         f"where p.model_id = ? and p.rank = 1 and f.{label} is not null and hash(p.track_id) % ? = 0",
         [model_id, every],
     )
@@ -235,7 +239,8 @@ def _calibration(source: Source, model_id: str, models: Any) -> None:
         )
     except (SoundScopeError, OSError):
         seen = np.ones(len(rows), dtype=bool)
-    rows = rows[~seen]
+    nameless = int((~seen & ~rows["can_be_named"]).sum())
+    rows = rows[~seen & rows["can_be_named"]]
     if len(rows) < 20:
         frame.nothing("Too few labelled tracks that this model never saw have been scored with it to say.")
         return
@@ -259,7 +264,10 @@ def _calibration(source: Source, model_id: str, models: Any) -> None:
         tooltip=[alt.Tooltip("said:Q", format=".0%"), alt.Tooltip("right:Q", format=".0%"), "n"],
     )  # fmt: skip
     look.draw(alt.layer(ideal, bars, dots), "How often the model is right against the probability it gives", height=260)
-    st.caption(f"On the dashed line its probabilities are what they say. {len(rows):,} labelled tracks that it never saw.")
+    others = f" {nameless:,} more carry a label that it was not trained on, so it cannot be right about them." if nameless else ""
+    st.caption(
+        f"On the dashed line its probabilities are what they say. {len(rows):,} labelled tracks that it never saw.{others}"
+    )
 
 
 def _listens(source: Source, model_id: str) -> None:
