@@ -44,7 +44,7 @@ def _small_spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("SPARK_CONF_DIR", str(folder))
         patch.setenv("SOUNDSCOPE_SPARK_PARTITIONS", "1")
         patch.setenv("SOUNDSCOPE_SPARK_THREADS", "2")
-        patch.setenv("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+        patch.setenv("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC")
         yield
 
 
