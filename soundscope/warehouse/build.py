@@ -7,10 +7,11 @@ must hold no connection to the private file while `run_build` works, and none is
 
 from __future__ import annotations
 
+import json
 import queue
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from soundscope.warehouse.following import CheckResult, Follower, Graph, ModelPl
 from soundscope.warehouse.lock import writer_lock
 from soundscope.warehouse.spark import SparkTables, build_on_spark, require_spark
 from soundscope.warehouse.unchanged import Unchanged
+from soundscope.warehouse.weekly import Forward
 
 __all__ = ["TARGETS", "BuildFailed", "BuildResult", "CheckResult", "ModelPlan", "ModelResult", "building_on", "plan", "run_build"]
 
@@ -103,7 +105,7 @@ def run_build(
     """Build a selection of models in the private file and run their tests.
 
     A test runs when all models it reads are selected or come before the selected ones; it counts for the last of them. Models
-    that are brought forward week by week are rebuilt whole unless `variables` names a `start_week`. A model whose inputs are what they were
+    that are brought forward week by week are rebuilt from the first week on that changed, or from the `start_week` that `variables` names. A model whose inputs are what they were
     is left as it is, and its tests' results stand; it is delivered like any other, with 0 seconds.
 
     Args:
@@ -141,22 +143,40 @@ def run_build(
         graph = dbt.graph(select, exclude, unit_tests=with_unit_tests)
         SparkTables(settings).forget(graph.name(model) for model in graph.models)
         unchanged = Unchanged(settings, dbt.manifest, graph)
-        if not anew:
+        kinds = [] if with_unit_tests else ["--exclude-resource-type", "unit_test"]
+        kinds += ["--full-refresh"] if full_refresh else []
+        if anew:
+            commands: Iterable[list[str]] = [["build", *selection(select, exclude), "--indirect-selection", "buildable", *kinds]]
+        else:
             with closing(open_writer(settings)) as con:
                 unchanged.find(con)
-        words = [*selection(select, exclude), "--indirect-selection", "buildable"]
-        if (left := unchanged.to_build()) is not None:
-            words = ["--select", *left, "--indirect-selection", "empty"]
-        words += [] if with_unit_tests else ["--exclude-resource-type", "unit_test"]
-        words += ["--full-refresh"] if full_refresh else []
-        arguments = [] if left == [] else ["build", *words]
-        models = list(_delivered(dbt, graph, arguments, on_model, unchanged))
+                weekly = Forward(graph, unchanged, con) if full_refresh else None
+            commands = _commands(settings, dbt, unchanged, kinds, weekly)
+        models = list(_delivered(dbt, graph, commands, on_model, unchanged))
         dbt.close()
         with closing(open_writer(settings)) as con:
             unchanged.remember(con, models, weekly=not full_refresh)
     result = BuildResult(models)
     _raise_failures(result)
     return result
+
+
+def _commands(
+    settings: Settings, dbt: Dbt, unchanged: Unchanged, kinds: Sequence[str], weekly: Forward | None
+) -> Iterator[list[str]]:
+    """dbt's commands that build what does not stay: one, or a second one for the weeks that turn out to have changed by the first."""
+    later = weekly.later if weekly else []
+    first = [one for one in unchanged.left() if one not in set(later)]
+    if first:
+        yield ["build", "--select", *unchanged.names(first), "--indirect-selection", "empty", *kinds]
+    if weekly and later:
+        # dbt's own connection has other options than ours, and one process may not mix them.
+        dbt.close()
+        with closing(open_writer(settings)) as con:
+            start = weekly.start_week(con)
+        weeks = ["--full-refresh"] if start is None else ["--vars", json.dumps({"start_week": str(start)})]
+        kinds = [word for word in kinds if word != "--full-refresh"]
+        yield ["build", "--select", *unchanged.names(later), "--indirect-selection", "empty", *kinds, *weeks]
 
 
 def _build_on_spark(
@@ -190,9 +210,16 @@ def _build_on_spark(
 
 
 def _delivered(
-    dbt: Dbt, graph: Graph, arguments: list[str], on_model: Callable[[ModelResult], None] | None, unchanged: Unchanged
+    dbt: Dbt,
+    graph: Graph,
+    commands: Iterable[list[str]],
+    on_model: Callable[[ModelResult], None] | None,
+    unchanged: Unchanged,
 ) -> Iterator[ModelResult]:
-    """Run dbt in a thread of its own and hand out results here, so that callers are called where they called from."""
+    """Run dbt in a thread of its own and hand out results here, so that callers are called where they called from.
+
+    Commands follow each other as long as nothing failed.
+    """
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def count_rows(schema: str, table: str) -> int | None:
@@ -205,8 +232,12 @@ def _delivered(
     def work() -> None:
         try:
             unchanged.tell(follower.note)
-            if arguments:
-                follower.finish(dbt.invoke(arguments, callback=follower.event))
+            for command in commands:
+                outcome = dbt.invoke(command, callback=follower.event)
+                follower.take(outcome)
+                if not outcome.success:
+                    break
+            follower.complete()
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
             failure.append(error)
         finally:

@@ -162,14 +162,13 @@ class Follower:
         result = event.data.run_result
         self.note(unique_id, str(result.status), float(result.execution_time), result.num_failures, result.message)
 
-    def finish(self, outcome: Any) -> None:
-        """Deliver what is left: models that were skipped, or that dbt told nothing about."""
+    def take(self, outcome: Any) -> None:
+        """Take what dbt said at the end of a command: of models that were skipped there was no event."""
         for result in getattr(outcome.result, "results", None) or []:
             self.note(result.node.unique_id, str(result.status), result.execution_time, result.failures, result.message)
-        self.complete()
 
     def complete(self) -> None:
-        """Deliver what is left, at the end."""
+        """Deliver what is left, at the end: models that were skipped, or that dbt told nothing about."""
         for model in self._graph.models:
             self._complete(model, at_end=True)
 

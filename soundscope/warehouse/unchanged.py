@@ -47,20 +47,28 @@ class Unchanged:
         self._memory = self._read()
         self._contents: dict[str, Content | None] = {}
         self.models: set[str] = set()
+        self.consistent: set[str] = set()
         self.tests: dict[str, Verdict] = {}
 
     def find(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Fill `models` (ids of models and seeds that stay) and `tests` (tests whose result still stands, with it)."""
+        """Look at the tables as they are.
+
+        Fills `models` (ids of models and seeds that stay), `tests` (tests whose result still stands, with it), and `consistent`: weekly
+        models that fit the tables they read as these are now, whether those are built anew or not.
+        """
         for model in self._graph.models:
             known = self._memory["models"].get(model)
-            reads = self._reads(model)
-            if known is None or not (set(reads) & set(self._graph.models) <= self.models):
+            reads = self.reads(model)
+            stay = set(reads) & set(self._graph.models) <= self.models
+            if known is None or not (stay or self._graph.is_weekly(model)):
                 continue
             content = self._token(con, model)
             if content is not None and known == [self._inputs(con, reads), None if self._is_view(model) else content]:
-                self.models.add(model)
+                self.consistent.add(model)
+                if stay:
+                    self.models.add(model)
         for test in self._graph.model_of:
-            known, reads = self._memory["tests"].get(test), self._reads(test)
+            known, reads = self._memory["tests"].get(test), self.reads(test)
             stay = set(reads) & set(self._graph.models) <= self.models
             if known is not None and stay and known[0] == self._inputs(con, reads):
                 self.tests[test] = Verdict(*known[1:])
@@ -80,11 +88,14 @@ class Unchanged:
         for test, found in self.tests.items():
             note(test, found.status, 0.0, found.failures, found.message)
 
-    def to_build(self) -> list[str] | None:
-        """dbt's names of the models and tests that do not stay; None if that is all of them."""
+    def left(self) -> list[str]:
+        """Ids of the models and tests that do not stay."""
         everything = [*self._graph.models, *self._graph.model_of]
-        left = [one for one in everything if one not in self.models and one not in self.tests]
-        return None if len(left) == len(everything) else [str(self._nodes[one].name) for one in left]
+        return [one for one in everything if one not in self.models and one not in self.tests]
+
+    def names(self, ids: Iterable[str]) -> list[str]:
+        """What dbt calls them in a selection."""
+        return [str(self._nodes[one].name) for one in ids]
 
     def remember(self, con: duckdb.DuckDBPyConnection, results: Iterable[ModelResult], *, weekly: bool) -> None:
         """Note what was built and found, from the finished build.
@@ -117,19 +128,20 @@ class Unchanged:
         if result is None or result.status != "success" or content is None or not is_whole:
             self._memory["models"].pop(model, None)
         else:
-            inputs = self._inputs(con, self._reads(model))
+            inputs = self._inputs(con, self.reads(model))
             self._memory["models"][model] = [inputs, None if self._is_view(model) else content]
 
     def _remember_test(self, con: duckdb.DuckDBPyConnection, test: str, found: CheckResult | None) -> None:
         if test in self.tests:
             return
-        inputs = self._inputs(con, self._reads(test))
+        inputs = self._inputs(con, self.reads(test))
         if found is None or found.status == "fail" or inputs is None:
             self._memory["tests"].pop(test, None)
         else:
             self._memory["tests"][test] = [inputs, found.status, found.failures, found.message]
 
-    def _reads(self, node: str) -> list[str]:
+    def reads(self, node: str) -> list[str]:
+        """Ids of the models, seeds and raw tables that a model or test reads."""
         return sorted(getattr(self._nodes[node].depends_on, "nodes", []))
 
     def _is_view(self, node: str) -> bool:
@@ -149,7 +161,7 @@ class Unchanged:
         content = self._contents[node]
         if content is None:
             return None
-        return self._inputs(con, self._reads(node)) if self._is_view(node) else content.digest
+        return self._inputs(con, self.reads(node)) if self._is_view(node) else content.digest
 
     def _read(self) -> dict[str, Any]:
         try:
