@@ -63,6 +63,12 @@ class SparkTables:
         """Note that these are current from now on."""
         self._write(self.current() | set(names))
 
+    def remove(self) -> None:
+        """Delete all that Spark has built; the next build there is whole."""
+        self._list.unlink(missing_ok=True)
+        for folder in ("warehouse", "raw"):
+            shutil.rmtree(self.home / folder, ignore_errors=True)
+
     def rows(self, schema: str, table: str) -> int:
         """Rows of a table, from the ends of its files."""
         if not (files := self.files(f"{schema}.{table}")):
