@@ -14,7 +14,7 @@ from engine_world import CORRECTED, NEW_WEEK, add_later, fill_all
 from rawdb import connect, create_raw
 from sqlworld import home_settings
 
-from soundscope.errors import BadInput
+from soundscope.errors import BadInput, SoundScopeError
 from soundscope.settings import Settings
 from soundscope.warehouse.build import ModelResult, building_on, run_build
 from soundscope.warehouse.spark import SparkTables, require_spark
@@ -147,6 +147,22 @@ def test_what_duckdb_built_since_is_not_taken_from_spark(engines: Engines, tmp_p
     assert "core.tracks" not in SparkTables(copied).current()
     with building_on("spark"), pytest.raises(BadInput, match=r"Not built on Spark .* core\.tracks"):
         run_build(copied, select=["track_features"])
+
+
+def test_when_java_cannot_start_the_private_file_stays(engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    told = (
+        """case "$*" in *-version*) echo 'openjdk version "17.0.1"' >&2;; *) echo 'Error: no room for Java' >&2; exit 1;; esac"""
+    )
+    java.write_text(f"#!/bin/sh\n{told}\n", encoding="utf-8")
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with building_on("spark"), pytest.raises(SoundScopeError, match="dbt build on Spark failed"):
+        run_build(engines.spark, select=["feature_summary"])
+    assert differences(engines) == []
+    assert "marts.feature_summary" not in SparkTables(engines.spark).current()
+    assert "no room for Java" in (engines.spark.paths.logs / "spark.log").read_text(encoding="utf-8")
 
 
 def table_names(con: duckdb.DuckDBPyConnection) -> list[str]:
