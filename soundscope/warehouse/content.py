@@ -28,7 +28,7 @@ def content_of(
         con: any connection.
         schema, table: which.
         database: name of an attached database; by default the one the connection is in.
-        look: read the rows; of a view one may want to know only that it is there.
+        look: read the rows; of a view one may want to know only how it is defined.
     """
     columns = con.execute(
         "select column_name, data_type from duckdb_columns() where schema_name = ? and table_name = ? "
@@ -38,7 +38,11 @@ def content_of(
     if not columns:
         return None
     if not look:
-        return Content(digest(columns), 0)
+        defined = con.execute(
+            "select sql from duckdb_views() where schema_name = ? and view_name = ? and database_name = coalesce(?, current_database())",
+            [schema, table, database],
+        ).fetchall()
+        return Content(digest([columns, defined]), 0)
     name = ".".join(f'"{part}"' for part in (database, schema, table) if part)
     n, total, mixed = con.execute(f"select count(*), sum(hash(t)), bit_xor(hash(t)) from {name} as t").fetchall()[0]
     return Content(digest([columns, n, total, mixed]), int(n))

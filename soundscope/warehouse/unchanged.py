@@ -63,7 +63,7 @@ class Unchanged:
             if known is None or not (stay or self._graph.is_weekly(model)):
                 continue
             content = self._token(con, model)
-            if content is not None and known == [self._inputs(con, reads), None if self._is_view(model) else content]:
+            if content is not None and known == [self._inputs(con, reads), self._itself(model)]:
                 self.consistent.add(model)
                 if stay:
                     self.models.add(model)
@@ -129,7 +129,7 @@ class Unchanged:
             self._memory["models"].pop(model, None)
         else:
             inputs = self._inputs(con, self.reads(model))
-            self._memory["models"][model] = [inputs, None if self._is_view(model) else content]
+            self._memory["models"][model] = [inputs, self._itself(model)]
 
     def _remember_test(self, con: duckdb.DuckDBPyConnection, test: str, found: CheckResult | None) -> None:
         if test in self.tests:
@@ -139,6 +139,11 @@ class Unchanged:
             self._memory["tests"].pop(test, None)
         else:
             self._memory["tests"][test] = [inputs, found.status, found.failures, found.message]
+
+    def _itself(self, model: str) -> str | None:
+        """Content of a table that was looked at, definition of a view."""
+        content = self._contents.get(model)
+        return content.digest if content else None
 
     def reads(self, node: str) -> list[str]:
         """Ids of the models, seeds and raw tables that a model or test reads."""
@@ -166,7 +171,7 @@ class Unchanged:
     def _read(self) -> dict[str, Any]:
         try:
             memory = json.loads(self._file.read_text(encoding="utf-8"))
-            if memory["project"] == self._project:
+            if memory["project"] == self._project and all(isinstance(memory[part], dict) for part in ("models", "tests")):
                 return dict(memory)
         except (OSError, ValueError, KeyError, TypeError):
             # Missing, or from another version: everything is built, and the file is written anew.

@@ -100,7 +100,7 @@ def test_new_and_corrected_weeks_leave_tracks_alone_and_give_what_building_every
 def test_a_table_that_something_else_changed_is_built_anew(remembered: Settings) -> None:
     with connect(remembered.paths.writer) as con:
         con.execute("update core.tracks set title = 'changed' where track_id = (select min(track_id) from core.tracks)")
-        con.execute("drop view staging.stg_recordings")
+        con.execute("create or replace view staging.stg_recordings as select 'a' as track_id, 'b' as recording_id")
     assert worked_on(run_build(remembered, select=["stg_recordings", "tracks"])) == {"core.tracks", "staging.stg_recordings"}
     with connect(remembered.paths.writer) as con:
         assert con.execute("select count(*) from core.tracks where title = 'changed'").fetchall() == [(0,)]
