@@ -19,7 +19,7 @@ PLACES = 100
 NEW_SONGS = 8
 GENRES = ("ambient", "country", "folk", "house", "jazz", "metal", "pop", "rap")
 SHARES = ("danceability", "energy", "valence", "acousticness", "instrumentalness", "speechiness", "liveness")
-LABELLED = 20_000
+LABELLED = 2_000
 
 
 def write_world(folder: Path, n_tracks: int, years: int, seed: int) -> None:
