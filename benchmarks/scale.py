@@ -276,6 +276,7 @@ def main() -> None:
     parser.add_argument("--years", type=int, nargs="+", default=[1, 10, 60])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--smoke", action="store_true", help="a thousand tracks, one year, without alignment and training")
+    parser.add_argument("--quick", action="store_true", help="leave out alignment, training and scoring")
     parser.add_argument("--without-rivals", action="store_true", help="leave out the floor, pandas and polars")
     parser.add_argument("--json", type=Path, help="write all rows there")
     parser.add_argument("--steps", nargs="+", help=argparse.SUPPRESS)
@@ -301,7 +302,9 @@ def main() -> None:
     rows: list[Row] = []
     for n, years in worlds:
         rivals = not given.without_rivals
-        rows += measure(n, years, given.seed, lambda line: print(line, flush=True), rivals=rivals, quick=given.smoke)
+        rows += measure(
+            n, years, given.seed, lambda line: print(line, flush=True), rivals=rivals, quick=given.quick or given.smoke
+        )
         if given.json:
             given.json.write_text(json.dumps(rows, indent=1))
     rows += weekly(rows)
