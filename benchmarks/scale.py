@@ -174,8 +174,6 @@ def measure(n_tracks: int, years: int, seed: int, tell: Callable[[str], None], *
         rivals: measure the floor, pandas and polars too.
         quick: leave out alignment, training and scoring, and let the first steps share a process.
     """
-    from scale_world import write_world
-
     rows: list[Row] = []
 
     def note(name: str, found: Row) -> None:
@@ -188,7 +186,8 @@ def measure(n_tracks: int, years: int, seed: int, tell: Callable[[str], None], *
     with tempfile.TemporaryDirectory(prefix="scale-") as folder:
         home, files = Path(folder) / "home", Path(folder) / "files"
         home.mkdir()
-        write_world(files, n_tracks, years, seed)
+        # In a process of its own: the highest memory of a child is never below that of its parent.
+        child(home, __file__, "--world", str(n_tracks), str(years), str(seed), "--files", str(files))
         for group in [[name for name in FIRST if name not in LONG]] if quick else [[name] for name in FIRST]:
             for found in _lines(child(home, __file__, "--steps", *group, "--files", str(files))):
                 note(found["step"], found)
@@ -281,11 +280,17 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write all rows there")
     parser.add_argument("--steps", nargs="+", help=argparse.SUPPRESS)
     parser.add_argument("--week", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--world", nargs=3, type=int, help=argparse.SUPPRESS)
     parser.add_argument("--rival", help=argparse.SUPPRESS)
     parser.add_argument("--files", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.steps:
         steps(given.steps, given.files, given.week)
+        return
+    if given.world:
+        from scale_world import write_world
+
+        write_world(given.files, *given.world)
         return
     if given.rival:
         import scale_rivals
