@@ -29,6 +29,7 @@ from soundscope.pipeline.run import Run
 from soundscope.sources.internal import PROVIDER
 from soundscope.sources.registry import SOURCES
 from soundscope.warehouse.releases import list_releases, prune
+from soundscope.warehouse.spark import SparkTables
 
 _RAW = (*RAW, "quarantine")
 # Raw tables whose rows name tracks that another table made known.
@@ -75,6 +76,7 @@ def purge(run: Run, provider: str) -> Purged:
         _forget_named(run, con, gone)
         purge_models.take_back(run, con, models, provider)
         _drop_built(con)
+        SparkTables(run.settings).remove()
         con.execute("checkpoint")
         _forget_ledger(run, provider)
         shutil.rmtree(run.settings.paths.landing / _folder(provider), ignore_errors=True)
@@ -127,6 +129,9 @@ def expire(run: Run, now: datetime | None = None, only: dict[str, timedelta] | N
         for path in old:
             path.unlink()
         removed[provider] = len(names)
+    if removed:
+        # The private file is built anew by the run that asked for this; Spark's tables only when somebody builds there again.
+        SparkTables(run.settings).remove()
     return removed
 
 

@@ -24,6 +24,7 @@ from soundscope.pipeline.purge import expire, purge
 from soundscope.pipeline.run import open_run
 from soundscope.pipeline.steps import load_step, probe_step
 from soundscope.settings import PROJECT, load_settings
+from soundscope.warehouse.spark import SparkTables
 
 pytestmark = pytest.mark.slow
 Ingest = Callable[..., dict[str, Counter[str]]]
@@ -133,7 +134,12 @@ def test_a_purge_leaves_nothing_and_proves_it(own_sandbox: Any, ingest: Ingest, 
         )
         land_frames(run.settings, run.ledger, run.run_id, "match", [("track_links", links)])
         load_step(run)
+        of_spark = SparkTables(run.settings)
+        of_spark.folder("core.tracks").mkdir(parents=True)
+        of_spark.remember(["core.tracks"])
         result = purge(run, "spotify")
+        assert not of_spark.folder("core.tracks").exists()
+        assert of_spark.current() == set()
         with run.writer() as con:
             assert con.execute("select title from raw.track_links").fetchall() == [("B",)], (
                 "a link to a track that nobody knows any more"
