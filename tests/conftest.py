@@ -14,6 +14,18 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 # The DuckDB shell keeps a history in the home folder otherwise.
 os.environ.setdefault("DUCKDB_HISTORY", os.devnull)
 
+# Files that take minutes, the longest first: begun last, one of them would keep a single core busy at the end of a run.
+_LONGEST = (
+    "test_kills.py", "test_pipeline.py", "test_real_input.py", "test_app_browser.py", "test_spark.py", "test_damage.py", "test_train_score.py",
+    "test_soak.py", "test_at_once.py", "test_server_gone.py", "test_workers.py", "test_unchanged.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest; the order within a file stays."""
+    order = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
