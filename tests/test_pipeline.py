@@ -316,6 +316,7 @@ def test_a_failed_check_publishes_nothing(home: Home) -> None:
     assert home.ask("select release_id from main.release") == before
     failed = json.loads(home.soundscope("runs", "--json").stdout)
     assert "failed" in [run["status"] for run in failed[:3]]
-    assert home.soundscope("run", "--rebuild").returncode == 0
+    assert home.soundscope("build").returncode == 0
+    assert home.soundscope("publish").returncode == 0
     assert home.ask("select release_id from main.release") != before
     assert home.ask("select count(*) from ops.check_results where status = 'fail'")[0][0] >= 1

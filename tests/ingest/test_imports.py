@@ -199,6 +199,7 @@ def test_hostile_titles_pass_unchanged(door: Door, write: Write) -> None:
     assert [row[0] for row in door.ask("select title from raw.tracks order by source_id")] == titles
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("name", ["long.ndjson", "long.json", "long.csv", "long.parquet"])
 def test_a_title_of_ten_megabytes_goes_to_quarantine_and_the_others_stay(
     door: Door, write: Write, tmp_path: Path, name: str
