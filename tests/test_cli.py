@@ -14,6 +14,9 @@ from typer.testing import CliRunner
 from soundscope.cli import app
 from soundscope.settings import PROJECT
 
+# Whole commands and servers in processes of their own.
+pytestmark = pytest.mark.e2e
+
 
 def soundscope(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("SOUNDSCOPE_", "SPOTIPY_", "PREFECT_"))}

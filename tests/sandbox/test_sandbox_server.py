@@ -15,6 +15,9 @@ import requests
 from soundscope.errors import BadInput
 from soundscope.sandbox import SandboxServer, write_truth
 
+# Whole commands and servers in processes of their own.
+pytestmark = pytest.mark.e2e
+
 
 def test_many_clients_at_once_are_all_served(own):
     codes: list[int] = []

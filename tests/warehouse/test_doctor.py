@@ -24,6 +24,9 @@ from soundscope.settings import Settings
 from soundscope.sources.base import Outcome, Reply, Unit
 from soundscope.warehouse.releases import Release, current_release_id, list_releases
 
+# Whole commands and servers in processes of their own.
+pytestmark = pytest.mark.e2e
+
 
 def found(settings: Settings, state: str) -> dict[tuple[str, str], Finding]:
     """Findings of a state, by subject and what."""

@@ -15,6 +15,9 @@ from soundscope.settings import Settings, load_settings
 from soundscope.warehouse.releases import Release
 from soundscope.warehouse.shell import describe, query, shell
 
+# Whole commands and servers in processes of their own.
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Release]:
