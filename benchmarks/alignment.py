@@ -108,6 +108,7 @@ def build(settings: Settings, folder: Path) -> None:
 
 TREND_MODELS = ("trend_entries", "chart_window_dates", "chart_week_sound", "chart_window_sound", "chart_window_tracks",
                 "chart_window_overlap", "chart_window_quantiles", "chart_trends")  # fmt: skip
+UP_TO_TRENDS = f"+{TREND_MODELS[-1]}"
 # Features with the range in which the models tell quantiles apart, in forty bins.
 RANGES = {
     "tempo": (40.0, 240.0), "danceability": (0.0, 1.0), "energy": (0.0, 1.0), "valence": (0.0, 1.0), "loudness": (-30.0, 0.0),
@@ -122,13 +123,16 @@ WINDOWS = (4, 12, 52)
 
 def time_trends(settings: Settings) -> None:
     """The whole archive and one new week by the models; then the same means, spreads and quantiles by pandas and polars, compared."""
-    for what, variables in (("whole archive", None), ("one new week", {"start_week": _newest(settings)})):
+    for what, is_new in (("whole archive", True), ("one new week", False)):
+        if not is_new:
+            hold_back_newest_week(settings)
         began = time.perf_counter()
-        result = run_build(settings, select=list(TREND_MODELS), variables=variables)
+        result = run_build(settings, select=list(TREND_MODELS) if is_new else [UP_TO_TRENDS], full_refresh=is_new)
         seconds = time.perf_counter() - began
-        by_clock, cpu = time_statements(settings, is_new=variables is None)
+        by_clock, cpu = time_statements(settings, is_new=is_new)
+        before = "" if is_new else f", all {sum(model.seconds > 0 for model in result.models)} models before them"
         print(f"trends, {what}: SQL of {len(TREND_MODELS)} models, one after another, {by_clock:.2f} s by the clock, {cpu:.2f} s of CPU; "
-              f"with dbt's start and {len(result.checks)} tests of whole tables {seconds:.1f} s by the clock")  # fmt: skip
+              f"with dbt's start{before} and {len(result.checks)} tests of whole tables {seconds:.1f} s by the clock")  # fmt: skip
     with closing(duckdb.connect(str(settings.paths.writer), read_only=True)) as con:
         where = con.execute("select table_schema from information_schema.tables where table_name = 'trend_entries'").fetchone()
         if where is None:
@@ -168,7 +172,8 @@ def time_statements(settings: Settings, *, is_new: bool) -> tuple[float, float]:
             for model in TREND_MODELS:
                 [file] = (settings.paths.dbt / "target" / "compiled").rglob(f"{model}.sql")
                 table = f"{'marts' if model == 'chart_trends' else 'prepare'}.{model}"
-                if is_new:
+                # The first of them is built whole in every run.
+                if is_new or model == TREND_MODELS[0]:
                     con.execute(f"create or replace table {table} as {file.read_text()}")
                     continue
                 con.execute(f"create or replace temp table found as {file.read_text()}")
@@ -177,10 +182,21 @@ def time_statements(settings: Settings, *, is_new: bool) -> tuple[float, float]:
             return time.perf_counter() - began, time.process_time() - cpu
 
 
-def _newest(settings: Settings) -> str:
-    with closing(duckdb.connect(str(settings.paths.writer), read_only=True)) as con:
-        row = con.execute("select max(chart_date) from core.chart_dates").fetchone()
-    return str(row[0]) if row else ""
+def hold_back_newest_week(settings: Settings) -> None:
+    """Build everything as it was a week ago, and put the raw rows of the newest week back."""
+    newest = "chart_date = (select max(chart_date) from raw.chart_entries)"
+    _write(settings, f"create or replace table raw.held_back as select * from raw.chart_entries where {newest}",
+           f"delete from raw.chart_entries where {newest}")  # fmt: skip
+    try:
+        run_build(settings, select=[UP_TO_TRENDS])
+    finally:
+        _write(settings, "insert into raw.chart_entries select * from raw.held_back", "drop table raw.held_back")
+
+
+def _write(settings: Settings, *statements: str) -> None:
+    with writer_lock(settings), closing(open_writer(settings)) as con:
+        for statement in statements:
+            con.execute(statement)
 
 
 def by_pandas(entries: pd.DataFrame) -> pd.DataFrame:
