@@ -7,6 +7,7 @@ never part of `Settings`, so that printing or passing the settings cannot leak t
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from functools import cached_property
 from pathlib import Path
@@ -142,6 +143,29 @@ class RetentionSettings(_Strict):
     landing_days: int = Field(default=400, ge=1, description="older results of SoundScope itself leave landing once replaced")
 
 
+class LandingSettings(_Strict):
+    """Where landed files are kept besides this machine. Credentials come from the environment or fsspec's own configuration."""
+
+    store: str | None = Field(
+        default=None,
+        description="address of a folder that all machines share, as s3://bucket/prefix or file:///mnt/shared; none if left out",
+    )
+
+    @field_validator("store")
+    @classmethod
+    def _shareable(cls, value: str | None) -> str | None:
+        if value is None or not value.strip():
+            return None
+        protocol, has_protocol, rest = value.strip().partition("://")
+        if not has_protocol or not rest.strip("/"):
+            raise ValueError("no address of a folder; write it like s3://bucket/prefix or file:///mnt/shared")
+        if protocol == "memory":
+            raise ValueError("memory:// is seen by one process alone")
+        if ":" in rest.split("/", 1)[0].partition("@")[0] and "@" in rest.split("/", 1)[0]:
+            raise ValueError("it carries a password; give that in the environment (AWS_SECRET_ACCESS_KEY, FSSPEC_..., ...)")
+        return value.strip().rstrip("/")
+
+
 class Paths:
     """Every path of an installation, derived from its home folder."""
 
@@ -201,6 +225,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = Field(default_factory=EngineSettings)
     train: TrainSettings = Field(default_factory=TrainSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    landing: LandingSettings = Field(default_factory=LandingSettings)
     alerts: AlertSettings = Field(default_factory=AlertSettings)
 
     @field_validator("home")
@@ -280,8 +305,9 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        got = re.sub(r"//[^/@\s]*@", "//***@", repr(first.get("input")))
         raise BadInput(
-            f"Setting {where or '?'} is wrong: {first['msg']} (got {first.get('input')!r}).",
+            f"Setting {where or '?'} is wrong: {first['msg']} (got {got}).",
             next_step=f"correct it in {file}, or in the environment as "
             f"SOUNDSCOPE_{'__'.join(str(part) for part in first['loc']).upper()}.",
         ) from error

@@ -10,14 +10,12 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-import sqlalchemy as sa
-
 from soundscope.errors import SoundScopeError
-from soundscope.ingest import landing
-from soundscope.ingest import tables as t
+from soundscope.ingest import landing, shared
+from soundscope.ingest.claims import claim
 from soundscope.ingest.ledger import Ledger, utcnow
 from soundscope.ingest.plan import Batch
 from soundscope.ingest.session import Session
@@ -55,11 +53,16 @@ def fetch(session: Session, batch: Batch, progress: Callable[[int, int], None] |
     Raises:
         DiskFull: an answer could not be landed.
     """
+    session.asked.update((batch.provider, unit_kind(batch.kind, unit.key), unit.key) for unit in batch.units)
+    mine = _mine(session, batch)
+    return _ask(session, mine, progress) if mine.units else FetchResult(batch.name, batch.provider, batch.kind)
+
+
+def _ask(session: Session, batch: Batch, progress: Callable[[int, int], None] | None) -> FetchResult:
     result = FetchResult(batch.name, batch.provider, batch.kind)
     units = {unit.key: unit for unit in batch.units}
     settled: dict[str, dict[str, object]] = {}
     useless = 0
-    session.asked.update((batch.provider, unit_kind(batch.kind, unit.key), unit.key) for unit in batch.units)
     root = session.settings.paths.landing
     with landing.LandingWriter(
         root, batch.provider, batch.kind, session.run_id, f"{batch.kind}-{batch.number}-{id(batch):x}"
@@ -107,6 +110,15 @@ def fetch(session: Session, batch: Batch, progress: Callable[[int, int], None] |
     return result
 
 
+def _mine(session: Session, batch: Batch) -> Batch:
+    """The batch without what another run, perhaps on another machine, is asking for now or has settled since this was planned."""
+    keys = {unit.key: unit_kind(batch.kind, unit.key) for unit in batch.units}
+    given = claim(session.ledger, session.run_id, batch.provider, keys, session.planned_at)
+    if len(given) < len(keys):
+        log.info("%s: %d of %d are asked for by another run", batch.name, len(keys) - len(given), len(keys))
+    return replace(batch, units=tuple(unit for unit in batch.units if unit.key in given))
+
+
 def _less(patience: int, trouble: Unreachable, has_moved: bool) -> int:
     """How many more units may fail in a row. One that is answered in between shows that the provider works."""
     if trouble.is_silent:
@@ -128,24 +140,37 @@ def _set_aside(
 
 
 def reconcile(settings: Settings, ledger: Ledger) -> int:
-    """Make the ledger know what landing holds, after a death between the two; returns how many files were taken up."""
-    landing.recover(settings.paths.landing)
+    """Make the ledger know what landing holds, after a death between the two; returns how many files were taken up.
+
+    With a shared landing place, what other machines landed is brought here, what they removed on purpose is removed, and what the store
+    lacks is copied to it.
+
+    Raises:
+        StoreUnreachable: something has to come from or go to the shared store, and it does not answer.
+    """
+    root = settings.paths.landing
+    landing.recover(root)
     with ledger.read() as connection:
-        known: set[str] = set(connection.execute(sa.select(t.landing_files.c.landing_file)).scalars())
+        noted = shared.known(connection)
+    if ledger.shared:
+        shared.drop_removed(root, noted)
+        ledger.store_lacks(shared.bring_lacking(ledger.shared, noted))
     taken = 0
-    present = {path.relative_to(settings.paths.landing).as_posix(): path for path in landing.files(settings.paths.landing)}
-    # A file somebody deleted: what it held is wanted again.
-    ledger.forget_files(sorted(known - set(present)))
+    present = {path.relative_to(root).as_posix(): path for path in landing.files(root)}
+    if not ledger.shared:
+        # A file somebody deleted: what it held is wanted again. One that is shared may be had yet, from another machine.
+        ledger.forget_files(sorted(set(noted.files) - set(present)))
     for name, path in present.items():
-        if name not in known:
+        if name not in noted.files:
             try:
-                landed = landing.ledger_row(settings.paths.landing, path)
+                landed = landing.ledger_row(root, path)
             except SoundScopeError as error:
-                aside = landing.set_aside(settings.paths.landing, path, settings.paths.damaged)
+                aside = landing.set_aside(root, path, settings.paths.damaged)
                 log.warning("%s It is now %s.", error.message, aside)
                 continue
             ledger.record(landed.row["run_id"], [_as_unit(row) for row in landed.outcomes], landed.row)
             taken += 1
+    ledger.settle_store()
     return taken
 
 

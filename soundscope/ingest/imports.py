@@ -99,6 +99,7 @@ def import_file(settings: Settings, ledger: Ledger, run_id: str, request: Import
         return ImportResult(request.dataset, False, mapping, None)
     copy = _land_bytes(settings, request, sha256)
     payload["landed_as"] = copy.relative_to(settings.paths.landing).as_posix()
+    payload["landed_sha256"] = _sha256(copy) if payload["origin"] else sha256
     reply = Reply("IMPORT", f"file:{request.file.name}", 200, {"etag": etag}, b"", utcnow())
     with landing.LandingWriter(settings.paths.landing, "import", request.dataset, run_id, sha256[:12]) as writer:
         writer.add(

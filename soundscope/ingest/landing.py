@@ -262,6 +262,21 @@ def with_body(line: dict[str, Any], body: str) -> dict[str, Any]:
     return {**line, "encoding": "utf-8", "body": body, "sha256": hashlib.sha256(body.encode()).hexdigest()}
 
 
+def beside(root: Path, name: str) -> list[tuple[str, str | None]]:
+    """What an import landed beside a landing file: the name of the user's own file, and its SHA-256 where that was noted; mostly nothing."""
+    if not name.startswith("import/") or not name.endswith(".ndjson.zst") or not (root / name).exists():
+        return []
+    try:
+        payload = next(read_lines(root / name), {}).get("payload") or {}
+    except SoundScopeError:
+        return []
+    if "landed_as" not in payload:
+        return []
+    # What is kept of a dump is made from it, so it has another hash.
+    usual = None if payload.get("origin") else payload.get("sha256")
+    return [(payload["landed_as"], payload.get("landed_sha256") or usual)]
+
+
 def files(root: Path) -> list[Path]:
     """Every finished landing file, oldest first."""
     found = [path for path in root.rglob("*.ndjson.zst") if path.is_file()]

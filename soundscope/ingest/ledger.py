@@ -26,6 +26,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from soundscope.errors import SoundScopeError
 from soundscope.ingest import tables as t
+from soundscope.ingest.claims import release
+from soundscope.ingest.shared import SharedLanding, known, shared_landing
 from soundscope.processes import is_running
 from soundscope.settings import Settings
 from soundscope.sources.base import Outcome, Unit
@@ -52,12 +54,14 @@ class Ledger:
 
     Args:
         url: SQLAlchemy address of the database.
+        shared: the landing place shared with other machines, if there is one.
     Raises:
         SoundScopeError: the database cannot be opened or migrated.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, shared: SharedLanding | None = None) -> None:
         self.url = url
+        self.shared = shared
         self._line: AbstractContextManager[Any] = threading.Lock() if url.startswith("sqlite") else nullcontext()
         connect_args: dict[str, Any] = {"timeout": 60, "check_same_thread": False} if url.startswith("sqlite") else {}
         self.engine = sa.create_engine(url, connect_args=connect_args)
@@ -77,7 +81,7 @@ class Ledger:
     def open(cls, settings: Settings) -> Ledger:
         """The ledger of this installation, made or migrated if need be."""
         settings.paths.create()
-        return cls(settings.ledger_url or f"sqlite:///{settings.paths.ledger}")
+        return cls(settings.ledger_url or f"sqlite:///{settings.paths.ledger}", shared_landing(settings))
 
     def close(self) -> None:
         """Release every connection."""
@@ -127,6 +131,7 @@ class Ledger:
                 .where(t.runs.c.run_id == run_id)
                 .values(status=status, message=message, ended_at=utcnow(), release_id=release_id)
             )
+            connection.execute(sa.delete(t.claims).where(t.claims.c.run_id == run_id))
 
     def close_dead_runs(self) -> int:
         """Mark runs of this machine whose process is gone as crashed; returns how many."""
@@ -143,6 +148,7 @@ class Ledger:
                     .where(t.runs.c.run_id.in_(dead))
                     .values(status="crashed", ended_at=utcnow(), message="the process ended without a word")
                 )
+                connection.execute(sa.delete(t.claims).where(t.claims.c.run_id.in_(dead)))
         return len(dead)
 
     # --- units ------------------------------------------------------------------------------------------------------
@@ -209,15 +215,22 @@ class Ledger:
             run_id: the run that asked.
             results: mappings with provider, kind, key, outcome and, where known, http_status, retry_at, fresh_until, etag, message.
             landed: a row of `landing_files`, or None if nothing was landed.
+        Raises:
+            StoreUnreachable: the shared store did not take the file; nothing was acknowledged.
         """
         now = utcnow()
         results = list(results)
+        file = landed["landing_file"] if landed else None
+        sent = self.shared.send(file) if file and self.shared else []
         with self.begin() as connection:
             if landed:
-                self.upsert(connection, t.landing_files, [dict(landed)], ["records", "bytes", "sha256"])
+                row = {**landed, "store": self.shared.url if self.shared else None}
+                self.upsert(connection, t.landing_files, [row], ["records", "bytes", "sha256", "store"])
+            if sent:
+                # What was purged may be landed again under the same name: a user's own file is named after its content.
+                connection.execute(sa.delete(t.removed_files).where(t.removed_files.c.landing_file.in_(sent)))
             if not results:
                 return
-            file = landed["landing_file"] if landed else None
             attempts = [
                 {"run_id": run_id, "attempted_at": now, "http_status": None, "retry_at": None, "message": None}
                 | {k: v for k, v in r.items() if k in t.fetch_attempts.c} | {"outcome": str(r["outcome"])}
@@ -243,6 +256,7 @@ class Ledger:
                 connection, t.units, rows,
                 ["status", "attempts", "updated_at", "retry_at", "fresh_until", "etag", "http_status", "message", "run_id", "landing_file"],
             )  # fmt: skip
+            release(connection, run_id, [(r["provider"], r["kind"], r["key"]) for r in results])
 
     def forget_files(self, names: Sequence[str]) -> None:
         """Landing files that are gone: the units they settled are planned anew."""
@@ -255,11 +269,61 @@ class Ledger:
                 )
                 connection.execute(sa.delete(t.landing_files).where(t.landing_files.c.landing_file == name))
 
+    def remove_files(self, names: Sequence[str]) -> None:
+        """Landing files that are removed on purpose: as `forget_files`, and other machines that share landing will remove theirs."""
+        self.forget_files(names)
+        if self.shared:
+            rows = [{"landing_file": name, "removed_at": utcnow(), "store": self.shared.url} for name in names]
+            with self.begin() as connection:
+                self.upsert(connection, t.removed_files, rows, ["removed_at", "store"])
+
     def refresh_file(self, name: str, row: Mapping[str, Any]) -> None:
-        """A landed file was rewritten: its size and hash are new."""
+        """A landed file was rewritten: its size and hash are new. `settle_store` brings it into the shared store."""
+        values = {key: row[key] for key in ("records", "bytes", "sha256")}
+        if self.shared:
+            values |= {"store": None, "rewritten_at": utcnow()}
         with self.begin() as connection:
-            values = {key: row[key] for key in ("records", "bytes", "sha256")}
             connection.execute(sa.update(t.landing_files).where(t.landing_files.c.landing_file == name).values(**values))
+
+    def store_lacks(self, names: Collection[str]) -> None:
+        """The shared store turned out not to have these landed files whole: whichever machine has them copies them again."""
+        if names:
+            with self.begin() as connection:
+                for name in names:
+                    connection.execute(
+                        sa.update(t.landing_files).where(t.landing_files.c.landing_file == name).values(store=None)
+                    )
+
+    def settle_store(self) -> tuple[int, int]:
+        """Bring the shared store up to what the ledger says: copy what it has not, as far as this machine has it, and remove what must go.
+
+        Safe to repeat; after a death, or with a store that is new, the next run does the rest.
+
+        Returns:
+            Files copied, and removed.
+        Raises:
+            StoreUnreachable: the store did not answer.
+        """
+        if self.shared is None:
+            return 0, 0
+        with self.read() as connection:
+            noted = known(connection)
+        sent = [
+            name for name, row in noted.files.items() if row.store != self.shared.url and self.shared.has_whole(name, row.sha256)
+        ]
+        f, r = t.landing_files.c, t.removed_files.c
+        for name in sent:
+            self.shared.send(name)
+            # Another machine may have rewritten it meanwhile: then it waits for the next time.
+            is_same = sa.and_(f.landing_file == name, f.sha256 == noted.files[name].sha256)
+            with self.begin() as connection:
+                connection.execute(sa.update(t.landing_files).where(is_same).values(store=self.shared.url))
+        leaving = sorted(set(noted.leaving) - set(noted.files))
+        self.shared.store.remove(leaving)
+        with self.begin() as connection:
+            for name in leaving:
+                connection.execute(sa.update(t.removed_files).where(r.landing_file == name).values(store=None))
+        return len(sent), len(leaving)
 
     def forget_units(self, provider: str, kind: str) -> None:
         """Everything noted about units of a kind is forgotten."""
@@ -332,10 +396,13 @@ class Ledger:
             with self.begin() as connection:
                 connection.execute(sa.insert(table), [dict(row) for row in rows])
 
-    def last_release(self) -> dict[str, Any] | None:
-        """The newest published release as the ledger knows it, or None."""
+    def last_release(self, among: Collection[str] | None = None) -> dict[str, Any] | None:
+        """The newest published release as the ledger knows it, or None; with `among`, of those ids: other machines publish theirs."""
+        query = sa.select(t.releases).order_by(t.releases.c.published_at.desc()).limit(1)
+        if among is not None:
+            query = query.where(t.releases.c.release_id.in_(list(among)))
         with self.read() as connection:
-            row = connection.execute(sa.select(t.releases).order_by(t.releases.c.published_at.desc()).limit(1)).mappings().first()
+            row = connection.execute(query).mappings().first()
         return dict(row) if row else None
 
 

@@ -48,6 +48,14 @@ class LoadResult:
             self.rows[table] = self.rows.get(table, 0) + inserted
         self.quarantined += refused
 
+    def __iadd__(self, other: LoadResult) -> LoadResult:
+        self.files += other.files
+        self.quarantined += other.quarantined
+        self.damaged |= other.damaged
+        for table, n in other.rows.items():
+            self.add(table, n, 0)
+        return self
+
 
 def load_new(con: duckdb.DuckDBPyConnection, root: Path, progress: Callable[[int, int], None] | None = None) -> LoadResult:
     """Load every landing file that is not loaded yet.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import duckdb
 
 from soundscope.ingest import charts, identity, wanted
+from soundscope.ingest.claims import asked_so_far
 from soundscope.ingest.session import Session
 from soundscope.sources.base import Unit
 from soundscope.sources.registry import SOURCES
@@ -51,6 +52,7 @@ def plan(session: Session, con: duckdb.DuckDBPyConnection, kind: str) -> list[Ba
         con: the writer, with raw tables.
         kind: charts, tracks, features, genres or popularity.
     """
+    session.planned_at = asked_so_far(session.ledger)
     if kind == "charts":
         found = charts.due(session, con)
     else:

@@ -49,6 +49,8 @@ class Session:
     stop: threading.Event = field(default_factory=threading.Event)
     # Providers that gave no usable answer several times in a row; left alone for the rest of the run.
     down: dict[str, Unreachable] = field(default_factory=dict)
+    # What `claims.asked_so_far` said when units were last planned.
+    planned_at: int | None = None
     # Set by a backfill: no unit is left for the next run for the sake of this one's length.
     is_backfill: bool = False
 

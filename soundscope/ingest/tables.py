@@ -126,7 +126,29 @@ landing_files = Table(
     Column("bytes", _BIG, comment="Size on disk."),
     Column("sha256", String(64), comment="Hash of the file as landed."),
     _instant("landed_at", "When (UTC)."),
+    _text("store", "The shared store that has a copy; NULL where none has."),
+    _instant("rewritten_at", "When a purge last took rows out of it (UTC)."),
     comment="Immutable files of raw answers; one row per file.",
+)
+
+removed_files = Table(
+    "removed_files",
+    metadata,
+    Column("landing_file", String(400), primary_key=True, comment="Path below warehouse/landing."),
+    _instant("removed_at", "When (UTC)."),
+    _text("store", "The shared store that may still have it; NULL once it has not."),
+    comment="Landed files that were removed on purpose; other machines that share the store remove theirs. One row per file.",
+)
+
+claims = Table(
+    "claims",
+    metadata,
+    Column("provider", String(64), primary_key=True, comment="Who is asked."),
+    Column("kind", String(64), primary_key=True, comment="For what."),
+    Column("key", String(600), primary_key=True, comment="Of what."),
+    Column("run_id", String(64), comment="The run that asks."),
+    _instant("until", "From this instant (UTC) on another run may ask."),
+    comment="What is being asked for right now, so that no two runs ask for the same; one row per provider, kind and key.",
 )
 
 capabilities = Table(

@@ -15,6 +15,7 @@ from typing import Any
 
 from soundscope.errors import BadInput
 from soundscope.ingest import charts, identity, wanted
+from soundscope.ingest.claims import asked_so_far
 from soundscope.ingest.plan import batches
 from soundscope.ingest.typed import create_raw
 from soundscope.pipeline import steps
@@ -66,6 +67,7 @@ def plan_backfill(
     between = _dates(since, until)
     session = run.session
     session.is_backfill = True
+    session.planned_at = asked_so_far(session.ledger)
     if source not in session.sources:
         off = next((off for off in session.disabled if off.name == source), None)
         if off is None:

@@ -14,6 +14,7 @@ from soundscope.ingest.typed import create_raw
 from soundscope.pipeline.land import land_frames
 from soundscope.pipeline.loading import Progress, check_row, load_step
 from soundscope.pipeline.run import Run
+from soundscope.pipeline.shared_models import bring_model, send_models
 
 # Landing kinds of these steps: a release that differs only in them triggers nothing.
 SCORE_KINDS = ("train", "score")
@@ -66,6 +67,8 @@ def training_due(run: Run) -> str | None:
 def _trouble(run: Run, con: duckdb.DuckDBPyConnection, model_id: str | None) -> str | None:
     from soundscope.genre import registry
 
+    if model_id:
+        bring_model(run, model_id)
     return registry.trouble(run.settings.paths.models, model_id, registry.recorded_hash(con, model_id)) if model_id else None
 
 
@@ -78,6 +81,7 @@ def train_step(run: Run) -> Mapping[str, Any]:
         before = champion(con, run.settings.train.target)
         why = run.facts.get("training_due") or "it was asked for"
         outcome = train(con, run.settings, run.release_id or "", utcnow(), before, why=why)
+    send_models(run, outcome.rows["model_runs"]["model_id"])
     land_frames(run.settings, run.ledger, run.run_id, "train", outcome.rows.items())
     load_step(run)
     run.facts["trained"] = {"model_id": outcome.model_id, "verdict": outcome.verdict, "report": outcome.report}

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from soundscope.errors import SoundScopeError
-from soundscope.ingest import landing
+from soundscope.ingest import landing, shared
 from soundscope.ingest import tables as t
 from soundscope.ingest.ledger import utcnow
 from soundscope.ingest.load import LoadResult, load_new
+from soundscope.ingest.typed import create_raw
 from soundscope.pipeline.run import Run
 
 log = logging.getLogger(__name__)
@@ -18,15 +19,38 @@ Progress = Callable[[int, int], None]
 
 
 def load_step(run: Run, progress: Progress | None = None) -> LoadResult:
-    """Load what is landed and not loaded yet."""
+    """Load what is landed and not loaded yet; where landing is shared, what other machines landed too.
+
+    Raises:
+        StoreUnreachable: something has to come from the shared store, and it does not answer.
+    """
+    place, lacks = run.ledger.shared, {}
     with run.writer() as con:
+        if place:
+            create_raw(con)
+            lacks = shared.follow(place, _noted(run), con)
         result = load_new(con, run.settings.paths.landing, progress)
+        if place and result.damaged:
+            noted = _noted(run)
+            known = [name for name in result.damaged if name in noted.files]
+            failed = shared.bring_lacking(place, noted, known)
+            lacks |= failed
+            result.damaged = {name: why for name, why in result.damaged.items() if name not in known or name in failed}
+            result += load_new(con, run.settings.paths.landing, progress)
+    run.ledger.store_lacks(lacks)
+    for name, why in lacks.items():
+        run.ledger.insert(t.check_results, [check_row(run, "landing_file_shared", name, "warn", 1, why)])
     if result.damaged:
         _set_aside(run, list(result.damaged))
         rows = [check_row(run, "landing_file_readable", file, "warn", 1, reason) for file, reason in result.damaged.items()]
         run.ledger.insert(t.check_results, rows)
     run.facts.setdefault("loaded", []).append(result)
     return result
+
+
+def _noted(run: Run) -> shared.Known:
+    with run.ledger.read() as connection:
+        return shared.known(connection)
 
 
 def _set_aside(run: Run, names: list[str]) -> None:

@@ -80,6 +80,7 @@ def purge(run: Run, provider: str) -> Purged:
         con.execute("checkpoint")
         _forget_ledger(run, provider)
         shutil.rmtree(run.settings.paths.landing / _folder(provider), ignore_errors=True)
+        run.ledger.settle_store()
         # The verdict on the models; only now, or what is purged would be loaded again with it.
         load_new(con, run.settings.paths.landing)
         prune(run.settings, 1)
@@ -125,9 +126,10 @@ def expire(run: Run, now: datetime | None = None, only: dict[str, timedelta] | N
                 con.execute(f"delete from raw.{table} where landing_file in (select unnest(?))", [names])
             con.execute("delete from raw.loaded_files where landing_file in (select unnest(?))", [names])
             con.execute("commit")
-        run.ledger.forget_files(names)
+        run.ledger.remove_files(names)
         for path in old:
             path.unlink()
+        run.ledger.settle_store()
         removed[provider] = len(names)
     if removed:
         # The private file is built anew by the run that asked for this; Spark's tables only when somebody builds there again.
@@ -192,17 +194,27 @@ def _drop_built(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _forget_ledger(run: Run, provider: str) -> None:
+    folder, f = f"{_folder(provider)}/", t.landing_files.c
     with run.ledger.begin() as connection:
+        noted: set[str] = set(
+            connection.execute(sa.select(f.landing_file).where(f.landing_file.startswith(folder, autoescape=True))).scalars()
+        )
         for table in (t.units, t.fetch_attempts, t.landing_files, t.capabilities):
             owner = table.c.provider
             connection.execute(sa.delete(table).where(owner == provider))
-        connection.execute(sa.delete(t.landing_files).where(t.landing_files.c.landing_file.like(f"{_folder(provider)}/%")))
+        connection.execute(sa.delete(t.landing_files).where(f.landing_file.startswith(folder, autoescape=True)))
+    root = run.settings.paths.landing
+    here = {path.relative_to(root).as_posix() for path in (root / folder).rglob("*") if path.is_file()}
+    there = set(run.ledger.shared.store.sizes(folder)) if run.ledger.shared else set()
+    run.ledger.remove_files(sorted(noted | here | there))
 
 
 def _counts(run: Run, con: duckdb.DuckDBPyConnection, provider: str, models: list[str]) -> dict[str, int]:
     """How much there is of a provider: files, raw rows, notes in the ledger, rows of built tables and of releases."""
     folder = run.settings.paths.landing / _folder(provider)
     found = {"landing files": sum(1 for path in folder.rglob("*") if path.is_file()) if folder.exists() else 0}
+    if run.ledger.shared:
+        found["files in the shared store"] = len(run.ledger.shared.store.sizes(f"{_folder(provider)}/"))
     for table in _RAW:
         found[f"raw.{table}"] = _one(con, f"select count(*) from raw.{table} where provider = ?", provider)
     found["models trained on it"] = sum((run.settings.paths.models / model_id).exists() for model_id in models)

@@ -18,6 +18,7 @@ from soundscope.ingest import landing
 from soundscope.ingest.raw_schema import RAW
 from soundscope.pipeline.land import land_frames
 from soundscope.pipeline.run import Run
+from soundscope.pipeline.shared_models import remove_models
 from soundscope.sources.internal import PROVIDER
 
 # What a model has said, of single tracks and of its input.
@@ -68,6 +69,8 @@ def take_back(run: Run, con: duckdb.DuckDBPyConnection, models: list[str], provi
     for name in sorted(files):
         if name.startswith(f"{PROVIDER}/") and (root / name).exists():
             run.ledger.refresh_file(name, landing.rewrite(root / name, lambda line: _without(line, gone)))
+    # The store first: killed in between, what is here still says which models they are.
+    remove_models(run, models)
     for model_id in models:
         shutil.rmtree(run.settings.paths.models / model_id)
     if len(runs):

@@ -20,6 +20,7 @@ from soundscope.pipeline.finding import Finding
 from soundscope.pipeline.healing import heal_ledger, heal_writer
 from soundscope.pipeline.release_checks import why_unreadable, writes_of_others
 from soundscope.pipeline.setup_checks import dead_spill, stale_state_files
+from soundscope.pipeline.store_checks import mend_landing, repair_store
 from soundscope.pipeline.stored_checks import check_ledger, sha256
 from soundscope.settings import Settings
 from soundscope.warehouse.connect import open_writer, remove_dead_spill
@@ -70,6 +71,8 @@ def _ledger(settings: Settings) -> Iterator[Finding]:
     with closing(Ledger.open(settings)) as ledger:
         if crashed := ledger.close_dead_runs():
             yield _fixed("ledger", "runs", f"noted that {crashed} runs crashed")
+        yield from mend_landing(settings, ledger)
+        yield from repair_store(settings, ledger)
         root, f = settings.paths.landing, t.landing_files.c
         with ledger.read() as connection:
             known = {row.landing_file: row.sha256 for row in connection.execute(sa.select(f.landing_file, f.sha256))}
@@ -80,6 +83,10 @@ def _ledger(settings: Settings) -> Iterator[Finding]:
                     "landing", name, f"set aside as {aside}", "what it held is asked for again, where a provider gave it"
                 )
         gone = [name for name in known if not (root / name).exists()]
+        # Elsewhere `reconcile` does so; of a shared file it cannot know whether another machine has it yet.
+        ledger.forget_files(gone)
+        if ledger.shared:
+            ledger.shared.store.remove(gone)
         parts = len(list(root.rglob("*.part")))
         taken = reconcile(settings, ledger)
         if gone:

@@ -19,6 +19,7 @@ import requests
 from soundscope.pipeline.finding import Finding
 from soundscope.pipeline.healing import damage_of
 from soundscope.pipeline.release_checks import check_releases
+from soundscope.pipeline.store_checks import check_store
 from soundscope.pipeline.stored_checks import check_landing, check_ledger
 from soundscope.processes import is_running
 from soundscope.settings import Settings
@@ -33,7 +34,7 @@ _STATE_FILES = (("server.json", "server.lock"), ("up.json", "up.lock"), ("schedu
 def look_over(settings: Settings) -> list[Finding]:
     """Every check, cheapest first; to be called before a run is opened, because that already puts some things in order."""
     settings.paths.create()
-    checks = (check_writer, check_leftovers, check_ledger, check_landing, check_releases, _ports, _disk)
+    checks = (check_writer, check_leftovers, check_ledger, check_landing, check_store, check_releases, _ports, _disk)
     return [finding for check in checks for finding in check(settings)]
 
 

@@ -87,7 +87,8 @@ def news_step(run: Run) -> News:
     for part in (*files, project_hash(), str(SCHEMA_VERSION), repr(sorted(provider_rows(run.settings)))):
         digest.update(part.encode() + b"\n")
     current = current_release_id(run.settings)
-    last = run.ledger.last_release()
+    # Other machines that share the ledger publish releases of their own.
+    last = run.ledger.last_release([path.stem for path in run.settings.paths.releases.glob("*.duckdb")])
     published = last["fingerprint"] if last and current == last["release_id"] else None
     return News(digest.hexdigest(), published)
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from soundscope.errors import SoundScopeError
 from soundscope.ingest import tables as t
 from soundscope.ingest.ledger import MIGRATIONS, utcnow
+from soundscope.ingest.shared import hash_of as sha256
 from soundscope.pipeline.finding import Finding
 from soundscope.processes import is_running
 from soundscope.settings import Settings
@@ -90,11 +88,21 @@ def check_landing(settings: Settings) -> Iterator[Finding]:
     except (sa.exc.SQLAlchemyError, FileNotFoundError):
         # Said by the ledger's own check.
         return
+    shared = settings.landing.store is not None
     missing = [name for name in sorted(known) if not (root / name).exists()]
     damaged = [name for name in sorted(set(known) - set(missing)) if sha256(root / name) != known[name]]
     for name in damaged:
         words = "damaged: its bytes are not those that were landed"
-        yield Finding("landing", name, "trouble", words, f"restore it from a backup; {_FIX} sets it aside, and {_again(name)}")
+        instead = (
+            f"{_FIX} takes it from the shared store"
+            if shared
+            else f"restore it from a backup; {_FIX} sets it aside, and {_again(name)}"
+        )
+        yield Finding("landing", name, "trouble", words, instead)
+    if missing and shared:
+        words = f"{len(missing):,} landed files of other machines are not here yet"
+        yield Finding("landing", "files elsewhere", "ok", words, "the next run brings them from the shared store")
+        missing = []
     for name in missing:
         words = "missing: the ledger names it, and it is gone"
         yield Finding("landing", name, "trouble", words, f"restore it from a backup; {_FIX} forgets it, and {_again(name)}")
@@ -105,8 +113,9 @@ def check_landing(settings: Settings) -> Iterator[Finding]:
         words = f"{len(parts)} files were being written when their process ended, or still are"
         yield Finding("landing", "part files", "leftover", words, f"the next run or {_FIX} keeps what is whole in them")
     if not damaged and not missing:
-        size = sum((root / name).stat().st_size for name in known)
-        yield Finding("landing", "files", "ok", f"{len(known):,} files, {size / 1e6:.1f} MB, all as they were landed")
+        here = [root / name for name in known if (root / name).exists()]
+        size = sum(file.stat().st_size for file in here)
+        yield Finding("landing", "files", "ok", f"{len(here):,} files, {size / 1e6:.1f} MB, all as they were landed")
 
 
 @contextmanager
@@ -127,19 +136,6 @@ def reading(settings: Settings) -> Iterator[sa.Connection]:
             yield connection
     finally:
         engine.dispose()
-
-
-def sha256(file: Path) -> str:
-    """Hash of a file's bytes.
-
-    Raises:
-        SoundScopeError: it cannot be read.
-    """
-    try:
-        with file.open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
-    except OSError as error:
-        raise SoundScopeError(f"{file} cannot be read: {error.strerror}.", next_step="check its permissions.") from error
 
 
 def _again(name: str) -> str:

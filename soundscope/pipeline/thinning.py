@@ -86,10 +86,11 @@ def thin_landing(run: Run, now: datetime | None = None) -> tuple[int, int]:
         for table in (*_REPLACEABLE, "loaded_files"):
             con.execute(f"delete from raw.{table} where landing_file in (select unnest(?))", [list(surplus)])
         con.execute("commit")
-    run.ledger.forget_files(list(surplus))
+    run.ledger.remove_files(list(surplus))
     size = sum(path.stat().st_size for path in surplus.values())
     for path in surplus.values():
         path.unlink()
+    run.ledger.settle_store()
     return len(surplus), size
 
 
