@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from rapidfuzz import fuzz, process
 
 from soundscope.match.columns import text_column
-from soundscope.match.credits import Credit, alias_spellings, parse_credit
+from soundscope.match.credits import Credit, parse_credit
 from soundscope.match.evidence import Evidence, Name, compare, credit_kinds, nested_names, parse_name
-from soundscope.match.normalise import fold, words_of
+from soundscope.match.normalise import fold
 from soundscope.match.plain import plain_artist_keys
-from soundscope.match.prefilter import any_name, beginning, fold_column, is_worth_parsing, main_text, starts
+from soundscope.match.prefilter import is_worth_parsing, starts
+from soundscope.match.reach import FEW_NAMES, credit_column, plain_titles, plausible_credits, rows_with_title
 from soundscope.match.spelling import is_latin, same_spelling
 from soundscope.match.titles import parse_title
 from soundscope.match.versions import kinds_in_album
@@ -25,8 +25,6 @@ from soundscope.match.versions import kinds_in_album
 FUZZY_TITLE = 80.0
 FUZZY_ARTIST = 80.0
 FUZZY_BEST = 6
-FEW_NAMES = 1500
-_FOLDED_BY_RULES = r"[øłđðþıæœßħŋə¥×°]|[\p{Cyrillic}\p{Greek}\p{Arabic}\p{Devanagari}]"
 
 
 @dataclass
@@ -49,7 +47,7 @@ class Catalogue:
 
     def __init__(self, tracks: pd.DataFrame) -> None:
         self.title = text_column(tracks, "title")
-        self.credit = _credit(tracks)
+        self.credit = credit_column(tracks)
         self.album = text_column(tracks, "album") if "album" in tracks else None
         encoded = self.credit.dictionary_encode()
         self.credits: pa.Array = encoded.dictionary
@@ -150,28 +148,10 @@ class _Search:
 
     def _plausible_credits(self) -> np.ndarray:
         """Positions of credits worth parsing: all, or for few keys those that hold a word of a charted name."""
+        credits = self.catalogue.credits
         if len(self.by_name) > FEW_NAMES:
-            return np.arange(len(self.catalogue.credits))
-        folded = pc.replace_substring_regex(fold_column(self.catalogue.credits), "['’`´]", "")
-        undotted = pc.replace_substring(folded, ".", "")
-        pattern = any_name(self._single_names())
-        hits = pc.or_(pc.match_substring_regex(folded, pattern), pc.match_substring_regex(undotted, pattern))
-        # Very short names, and letters that only the full rules fold, are parsed whatever they hold.
-        odd = pc.match_substring_regex(folded, r"^.{0,3}$|[$!@*]").to_numpy(zero_copy_only=False).copy()
-        foreign = np.flatnonzero(pc.invert(pc.string_is_ascii(folded)).to_numpy(zero_copy_only=False))
-        odd[foreign] |= pc.match_substring_regex(folded.take(pa.array(foreign)), _FOLDED_BY_RULES).to_numpy(zero_copy_only=False)
-        return np.flatnonzero(hits.to_numpy(zero_copy_only=False) | odd)
-
-    def _single_names(self) -> set[str]:
-        """Words of every single name, in all spellings."""
-        spelled = alias_spellings()
-        names: set[str] = set()
-        for name in self.names:
-            names.update(name.credit.pieces)
-            if name.title.featured:
-                names.update(parse_credit(name.title.featured).pieces)
-            names.update(words_of(fold(text)) for who in name.names for text in spelled.get(who, ()))
-        return {name.removeprefix("the ") for name in names} - {""}
+            return np.arange(len(credits))
+        return np.flatnonzero(plausible_credits(credits, self.names))
 
     def close_titles(self) -> None:
         seen = set(zip(self.pairs.key, self.pairs.track, strict=True))
@@ -206,10 +186,12 @@ class _Search:
                         wanted[form].append(key)
         if not wanted:
             return
-        rows = self._rows_with_title({key for keys in wanted.values() for key in keys})
-        for row, title, who in self._read(rows):
+        own = self._own_titles(sorted({key for keys in wanted.values() for key in keys}))
+        rows = rows_with_title(self.catalogue.title, own.keys())
+        reduced = plain_titles(self.catalogue.title.take(pa.array(rows))).to_pylist()
+        for (row, title, who), text in zip(self._read(rows), reduced, strict=True):
             parsed = parse_title(title)
-            keys = sorted({key for form in (parsed.full, parsed.core) for key in wanted.get(form, ())})
+            keys = sorted({key for form in (parsed.full, parsed.core) for key in wanted.get(form, ()) if key in own[text]})
             if not keys:
                 continue
             credit = parse_credit(who)
@@ -218,30 +200,17 @@ class _Search:
             if close:
                 self._compare(close, row, title, who)
 
-    def _rows_with_title(self, keys: set[int]) -> np.ndarray:
-        """Positions of tracks whose title reduces to that of a key, by the cheap reduction that whole columns can afford."""
-        wanted = main_text(fold_column(pa.array([self.names[key].title_text for key in sorted(keys)], pa.string())))
-        wanted = pc.unique(wanted.filter(pc.not_equal(wanted, "")))
-        titles = self.catalogue.title
-        rows = np.arange(len(titles))
-        if len(wanted) <= FEW_NAMES:
-            begins = pc.match_substring_regex(titles, beginning([text[:4] for text in wanted.to_pylist()]), ignore_case=True)
-            # Only few titles need Unicode, so whether these begin so is not asked before they are folded.
-            begins = pc.or_(begins, pc.invert(pc.string_is_ascii(titles)))
-            rows = np.flatnonzero(begins.to_numpy(zero_copy_only=False))
-            titles = titles.take(pa.array(rows))
-        return rows[pc.is_in(main_text(fold_column(titles)), wanted).to_numpy(zero_copy_only=False)]
+    def _own_titles(self, keys: list[int]) -> dict[str, set[int]]:
+        """Keys by the cheap reduction of their titles. A key sees tracks by its own alone, so that its answer does not depend on other keys."""
+        found: dict[str, set[int]] = defaultdict(set)
+        texts = plain_titles(pa.array([self.names[key].title_text for key in keys], pa.string())).to_pylist()
+        for key, text in zip(keys, texts, strict=True):
+            found[text].add(key)
+        found.pop("", None)
+        return found
 
 
 def _close_names(a: Credit, b: Credit) -> bool:
     if nested_names(a, b) or not (is_latin(a.words) and is_latin(b.words)):
         return nested_names(a, b) or same_spelling(a.words, b.words)
     return max(fuzz.ratio(a.words, b.words), fuzz.token_sort_ratio(a.words, b.words)) >= FUZZY_ARTIST
-
-
-def _credit(tracks: pd.DataFrame) -> pa.Array:
-    artist = text_column(tracks, "artist")
-    if "artists" not in tracks:
-        return artist
-    artists = text_column(tracks, "artists")
-    return pc.if_else(pc.equal(artists, ""), artist, artists)

@@ -55,15 +55,20 @@ def group_recordings(tracks: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"track_id": tracks["track_id"].to_numpy(), "recording_id": _representative(tracks, group)})
 
 
+def first_artist_keys(artists: pa.Array) -> np.ndarray:
+    """Key of the first artist of each credit (n,), one for all spellings; tracks of different keys share no name."""
+    plain, plain_keys = plain_artist_keys(artists)
+    keys = np.empty(len(plain), dtype=object)
+    keys[plain] = plain_keys
+    others = artists.filter(pa.array(~plain)).to_pylist()
+    keys[~plain] = np.array([parse_credit(text).parts[0] for text in others], dtype=object)
+    return keys
+
+
 def _artists(tracks: pd.DataFrame) -> np.ndarray:
     """A number per first artist, whatever the spelling; shape (n,)."""
     artists = text_column(tracks, "artist").dictionary_encode()
-    plain, plain_keys = plain_artist_keys(artists.dictionary)
-    keys = np.empty(len(plain), dtype=object)
-    keys[plain] = plain_keys
-    others = artists.dictionary.filter(pa.array(~plain)).to_pylist()
-    keys[~plain] = np.array([parse_credit(text).parts[0] for text in others], dtype=object)
-    return _codes(keys)[artists.indices.to_numpy()]
+    return _codes(first_artist_keys(artists.dictionary))[artists.indices.to_numpy()]
 
 
 def _names(tracks: pd.DataFrame, artist: np.ndarray, related: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -123,8 +128,12 @@ def _isrc_codes(tracks: pd.DataFrame) -> np.ndarray:
     """A number per ISRC; -1 without. A shared ISRC never joins a version with the original (labels do err)."""
     if "isrc" not in tracks:
         return np.full(len(tracks), -1, dtype=np.int64)
-    isrc = pc.utf8_upper(pc.replace_substring_regex(text_column(tracks, "isrc"), "[^A-Za-z0-9]", ""))
-    return _codes(isrc.to_pandas().replace("", None))
+    return _codes(plain_isrc(text_column(tracks, "isrc")).to_pandas().replace("", None))
+
+
+def plain_isrc(isrc: pa.Array) -> pa.Array:
+    """ISRCs without signs, in upper case."""
+    return pc.utf8_upper(pc.replace_substring_regex(isrc, "[^A-Za-z0-9]", ""))
 
 
 def _join(by_length: np.ndarray, by_isrc: np.ndarray) -> np.ndarray:

@@ -49,6 +49,13 @@ def match_keys(keys: pd.DataFrame, tracks: pd.DataFrame, decisions: pd.DataFrame
     return result
 
 
+def open_keys(keys: pd.DataFrame, tracks: pd.DataFrame, decisions: pd.DataFrame | None) -> np.ndarray:
+    """Positions of the keys that are left to names: neither a person nor an identifier answers them. Arguments as for `match_keys`."""
+    keys = keys.assign(title=keys["title"].fillna(""), artist=keys["artist"].fillna("")).reset_index(drop=True)
+    result = _empty_result(keys)
+    return _by_identifier(result, keys, tracks, apply_decisions(result, decisions, tracks))
+
+
 def _check(keys: pd.DataFrame, tracks: pd.DataFrame) -> None:
     for frame, name, needed in ((keys, "keys", _KEY_COLUMNS), (tracks, "tracks", _TRACK_COLUMNS)):
         missing = [column for column in needed if column not in frame]

@@ -5,8 +5,6 @@ What a person decided is landed by `match_decisions` and stays theirs: the match
 
 from __future__ import annotations
 
-import hashlib
-
 import duckdb
 import pandas as pd
 
@@ -19,8 +17,6 @@ from soundscope.sources.internal import PROVIDER
 LINK_COLUMNS = ["track_id", "status", "is_other_version", "method", "score", "runner_up_track_id", "runner_up_score"]
 KEY = ["title", "artist", "run_no"]
 
-KEYS = "select * from staging.chart_keys order by title, artist, run_no"
-TRACKS = "select * from staging.track_identity order by track_id"
 # A person's newest word on each key. `unmatched` takes a decision back; `review` only says that the decided track was gone.
 DECISIONS = """
 select * exclude (status) from (
@@ -37,10 +33,6 @@ select title, artist, run_no, {", ".join(LINK_COLUMNS)} from raw.track_links
 where provider = '{PROVIDER}' and decided_by like 'soundscope%'
 qualify row_number() over (partition by title, artist, run_no order by fetched_at desc, landing_file desc, row_no desc) = 1
 """
-_RECORDINGS = f"""
-select track_id, recording_id from raw.recordings where provider = '{PROVIDER}'
-qualify row_number() over (partition by track_id order by fetched_at desc, landing_file desc, row_no desc) = 1
-"""
 _COUNTS = """
 select coalesce(links.status, 'unmatched') as status, count(*) as n
 from staging.chart_keys as chart_keys
@@ -50,29 +42,31 @@ group by 1
 
 
 def match_step(run: Run) -> dict[str, int]:
-    """Match chart keys to tracks and tracks to recordings, and land what changed.
+    """Match chart keys to tracks and tracks to recordings, as far as something they depend on differs, and land what changed.
 
     Returns:
         Counts by status, and `changed`: links and recordings that differ from before.
     """
-    from soundscope.match import RULES_VERSION, group_recordings, match_keys
+    from soundscope.match import group_recordings, match_keys
+    from soundscope.pipeline import rematching
 
     with run.writer() as con:
-        keys, tracks, decisions = (con.execute(sql).df() for sql in (KEYS, TRACKS, DECISIONS))
-        links_before, recordings_before = con.execute(_LINKS).df(), con.execute(_RECORDINGS).df()
-        tag = _frames_hash(RULES_VERSION, keys, tracks, decisions)
-        if run.ledger.unit_etag(PROVIDER, "match", "inputs") == tag:
+        inputs = rematching.read_inputs(con, con.execute(DECISIONS).df())
+        before = run.ledger.unit_etag(PROVIDER, "match", "inputs")
+        if before == inputs.tag:
             return {**_count(run, con), "changed": 0}
-    links = match_keys(keys, tracks, decisions if len(decisions) else None)
+        part = rematching.part_of(con, inputs, before) or rematching.everything(con, inputs)
+        links_before, recordings_before = con.execute(_LINKS).df(), rematching.recordings_before(con, part)
+    links = match_keys(part.keys, part.tracks, inputs.decisions)[part.answered]
     links["score"], links["runner_up_score"] = links["score"].round(4), links["runner_up_score"].round(4)
-    recordings = group_recordings(tracks)
     own = links[links["decided_by"].str.startswith("soundscope")]
     new_links = _changed(own, links_before, KEY, LINK_COLUMNS).assign(decided_at=utcnow().isoformat())
-    new_recordings = _changed(recordings, recordings_before, ["track_id"], ["recording_id"])
+    new_recordings = rematching.recordings_to_land(group_recordings(part.grouped), recordings_before)
     frames = [("track_links", new_links), ("recordings", new_recordings)]
-    land_frames(run.settings, run.ledger, run.run_id, "match", frames, {"inputs": tag})
+    land_frames(run.settings, run.ledger, run.run_id, "match", frames, {"inputs": inputs.tag})
     load_step(run)
     with run.writer() as con:
+        rematching.remember(con, inputs, part.changed)
         return {**_count(run, con), "changed": len(new_links) + len(new_recordings)}
 
 
@@ -90,10 +84,3 @@ def _changed(now: pd.DataFrame, before: pd.DataFrame, key: list[str], columns: l
         a, b = merged[column], merged[f"{column}_before"]
         differs |= ~((a.isna() & b.isna()) | (a.astype("object") == b.astype("object")))
     return now[differs.to_numpy()]
-
-
-def _frames_hash(version: str, *frames: pd.DataFrame) -> str:
-    digest = hashlib.sha256(version.encode())
-    for frame in frames:
-        digest.update(pd.util.hash_pandas_object(frame.astype("string").fillna("\0"), index=False).to_numpy().tobytes())
-    return digest.hexdigest()
