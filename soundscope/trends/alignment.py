@@ -19,19 +19,23 @@ MIN_POPULATION, MIN_GENRE = 50, 20
 # Tracks that past dates are ranked among: a percentile is then right to about one.
 PAST_SAMPLE = 2_000
 _BASELINE = 100
+_LOOK_AT = 50_000
 # Gauss-Legendre points of the path integral; their remainder is shared out with the rest, see `contributions`.
 _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(6)
 
 
 def population(catalogue: Catalogue, as_of: np.datetime64, *, is_current: bool) -> NDArray[np.intp]:
     """Rows of the scorable tracks that were out by a date; now, also those of which no date is known."""
-    known = catalogue.known_from <= as_of
     if is_current:
-        known |= np.isnat(catalogue.known_from)
-    rows = np.flatnonzero(known & catalogue.is_scorable)
-    if is_current or len(rows) <= PAST_SAMPLE:
-        return rows
-    return np.sort(rows[np.argsort(catalogue.draw[rows], kind="stable")[:PAST_SAMPLE]])
+        return np.flatnonzero(((catalogue.known_from <= as_of) | np.isnat(catalogue.known_from)) & catalogue.is_scorable)
+    drawn, found = catalogue.drawn, np.empty(0, dtype=np.intp)
+    # The first of them in the order in which they are drawn; most of a long list need not be looked at.
+    for start in range(0, len(drawn), _LOOK_AT):
+        part = drawn[start : start + _LOOK_AT]
+        found = np.append(found, part[catalogue.known_from[part] <= as_of])
+        if len(found) >= PAST_SAMPLE:
+            break
+    return np.sort(found[:PAST_SAMPLE])
 
 
 def percentile(scores: Array, among: Array) -> Array:

@@ -60,7 +60,7 @@ class Aligner:
         self._weeks: dict[str, ChartWeeks] = {}
         self._history: dict[str, History] = {}
         self._candidates: dict[str, Candidates] = {}
-        self._release_scores: dict[str, tuple[Array, Array]] = {}
+        self._release_scores: dict[str, tuple[Array, Array, NDArray[np.bool_]]] = {}
         self._models: dict[tuple[str, int], lk.Likelihood] = {}
         self._training: dict[tuple[str, int], bytes] = {}
         self._artists: dict[int, tuple[str, ...]] = {}
@@ -119,7 +119,8 @@ class Aligner:
         among = al.population(c, batch.as_of, is_current=batch.kind == "current")
         for rows in (profile.charting_rows, profile.released_rows, batch.rows, among):
             digest.update(c.fingerprint[rows].tobytes())
-        digest.update(profile.charting.weights.tobytes() + np.float64(profile.coverage).tobytes())
+        weights = profile.charting_weights / profile.charting_weights.sum()
+        digest.update(weights.tobytes() + np.float64(profile.coverage).tobytes())
         momentum, seen = self._known(batch)
         digest.update(momentum.tobytes())
         digest.update(seen[["popularity", "percentile"]].to_numpy(dtype=float).round(9).tobytes())
@@ -163,12 +164,23 @@ class Aligner:
             known = lk.training_rows(found, year)
             allowed = found.train_ok[known]
             enough = allowed.sum() >= lk.MIN_ROWS and found.label[known][allowed].sum() >= lk.MIN_POSITIVE
-            if enough and chart not in self._release_scores:
-                self._release_scores[chart] = score_at_release(self.catalogue, self.weeks(chart), self.releases, found)
-            scores, density = self._release_scores.get(chart, (np.zeros(len(found)), np.zeros(len(found))))
+            scores, density = self._scores_at_release(found, known) if enough else (np.zeros(len(found)), np.zeros(len(found)))
             inputs = lk.sound_inputs(found.points[known], found.harmony[known], scores[known], density[known])
             self._models[chart, year] = lk.fit(year, inputs, found.label[known], allowed, self.seed)
         return self._models[chart, year]
+
+    def _scores_at_release(self, found: Candidates, known: NDArray[np.bool_]) -> tuple[Array, Array]:
+        """Scores and densities (n,) of candidates as of their release, of those in `known` (n,) at least; a new week needs ten years of them."""
+        n = len(found)
+        scores, density, is_made = self._release_scores.setdefault(
+            found.chart, (np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, dtype=bool))
+        )
+        wanted = known & ~is_made
+        if wanted.any():
+            made = np.isin(slots(found.released), np.unique(slots(found.released[wanted])))
+            more = score_at_release(self.catalogue, self.weeks(found.chart), self.releases, found, wanted=wanted)
+            scores[made], density[made], is_made[made] = more[0][made], more[1][made], True
+        return scores, density
 
     def likelihood(
         self, chart: str, as_of: np.datetime64, rows: NDArray[np.intp], scores: Array, density: Array

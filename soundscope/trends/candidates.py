@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from soundscope.match.columns import text_column
+from soundscope.match.plain import plain_title_keys
 from soundscope.match.titles import parse_title
 from soundscope.trends.catalogue import Catalogue, Days, days, harmony
 from soundscope.trends.profile import ChartWeeks, Profile, Releases, make_profile
@@ -130,8 +132,7 @@ def _songs(catalogue: Catalogue) -> tuple[pd.DataFrame, _Sound, dict[str, int]]:
     is_day = (tracks["release_precision"].astype("string").fillna("day") == "day").to_numpy() & ~np.isnat(released)
     is_default = np.zeros(len(tracks), dtype=bool)
     is_default[is_day] = released[is_day] == released[is_day].astype("datetime64[Y]").astype("datetime64[D]")
-    is_plain = {title: not parse_title(title).kinds for title in tracks["title"].dropna().unique()}
-    plain = tracks["title"].map(is_plain).fillna(False).to_numpy(dtype=bool)
+    plain = _names_no_version(tracks)
     sound = _sound_by_one(catalogue, is_day & plain & catalogue.is_scorable)
     known = (~np.isnan(sound.points)).sum(axis=1) >= MIN_KNOWN
     row = sound.row[known]
@@ -153,6 +154,15 @@ def _songs(catalogue: Catalogue) -> tuple[pd.DataFrame, _Sound, dict[str, int]]:
         "default date": int(frame["default"].sum()),
     }
     return frame[~frame["default"]].reset_index(drop=True), sound, left_out
+
+
+def _names_no_version(tracks: pd.DataFrame) -> NDArray[np.bool_]:
+    """Whether titles (n,) name no live take, remix or other version; false without a title."""
+    titles = text_column(tracks, "title").dictionary_encode()
+    found = plain_title_keys(titles.dictionary)[0]
+    others = np.flatnonzero(~found)
+    found[others] = [not parse_title(titles.dictionary[place].as_py()).kinds for place in others.tolist()]
+    return found[titles.indices.to_numpy()] & tracks["title"].notna().to_numpy()
 
 
 def _entered(frame: pd.DataFrame, charted: pd.DataFrame) -> tuple[Days, Days]:
@@ -187,16 +197,22 @@ def slot_date(slot: int, shift_days: int = 0) -> np.datetime64:
 
 
 def score_at_release(
-    catalogue: Catalogue, weeks: ChartWeeks, releases: Releases, found: Candidates, shift_days: int = 0
+    catalogue: Catalogue,
+    weeks: ChartWeeks,
+    releases: Releases,
+    found: Candidates,
+    shift_days: int = 0,
+    wanted: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Alignment scores and log densities of charting songs (n,), as of release; NaN where there is no profile.
 
     Args:
         shift_days: use the profile of so many days earlier.
+        wanted: (n,) only these are scored, and what came out in the same 28 days; all if left out.
     """
     scores, density = np.full(len(found), np.nan), np.full(len(found), np.nan)
     slot = slots(found.released)
-    for number in np.unique(slot):
+    for number in np.unique(slot if wanted is None else slot[wanted]):
         profile: Profile | None = make_profile(catalogue, weeks, releases, slot_date(int(number), shift_days))
         if profile is None:
             continue

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from soundscope.match.columns import text_column
 from soundscope.match.credits import parse_credit
+from soundscope.match.plain import plain_artist_keys, plain_title_keys
 from soundscope.match.titles import parse_title
 from soundscope.trends.sound import MIN_KNOWN, points
 
@@ -105,6 +110,12 @@ class Catalogue:
         return np.array([zlib.crc32(str(name).encode()) for name in self.tracks["track_id"]], dtype=np.int64)
 
     @cached_property
+    def drawn(self) -> NDArray[np.intp]:
+        """Rows of the scorable tracks in the order of `draw`."""
+        rows = np.flatnonzero(self.is_scorable)
+        return rows[np.argsort(self.draw[rows], kind="stable")]
+
+    @cached_property
     def fingerprint(self) -> NDArray[np.uint64]:
         """(n,) hash of each track's id, recording, genre, sound and licence: what figures of it are made from besides dates."""
         named = self.tracks[["track_id", "recording_id", "genre", "train_ok"]].astype("string").fillna("")
@@ -139,6 +150,24 @@ class Catalogue:
         of_recording = days(day.groupby(self.recording[rows]).min().reindex(self.recording))
         own = np.fmin(self.own_released, own)
         return np.where(np.isnat(own), np.fmin(self.released, of_recording), own)
+
+    @cached_property
+    def known_since(self) -> Days:
+        """The days of `known_from` that are known, in order: how many tracks existed by a day is a place in it."""
+        return np.sort(self.known_from[~np.isnat(self.known_from)])
+
+    @cached_property
+    def _by_recording(self) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        order = np.argsort(self.recording, kind="stable")
+        return order, self.recording[order]
+
+    def editions(self, recording: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Rows (m,) of all tracks of some recordings (k,), and which of these (0..k-1) each is of."""
+        order, ordered = self._by_recording
+        low, high = np.searchsorted(ordered, recording, "left"), np.searchsorted(ordered, recording, "right")
+        of = np.repeat(np.arange(len(recording)), high - low)
+        first = np.cumsum(high - low) - (high - low)
+        return order[low[of] + np.arange(len(of)) - first[of]], of
 
     @cached_property
     def genre(self) -> NDArray[np.int64]:
@@ -185,7 +214,12 @@ def read_catalogue(con: duckdb.DuckDBPyConnection, *, for_models: bool = False) 
         for_models: with the sound by other providers, which candidates need and profiles do not.
     """
     queries = (_TRACKS, _ENTRIES, _POPULARITY, *([_OTHER_SOUND] if for_models else []))
-    return Catalogue(*(con.execute(query).df() for query in queries))
+    return Catalogue(*(_frame(con, query) for query in queries))
+
+
+def _frame(con: duckdb.DuckDBPyConnection, query: str) -> pd.DataFrame:
+    """By Arrow, which the columns of text stay in: a million tracks as Python strings would take a gigabyte on the way."""
+    return con.sql(query).to_arrow_table().to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
 
 
 def harmony(frame: pd.DataFrame) -> NDArray[np.float64]:
@@ -201,10 +235,23 @@ def days(values: pd.Series) -> Days:
 
 def song_keys(titles: pd.Series, artists: pd.Series) -> NDArray[np.object_]:
     """Keys (n,) of title and first artist, as matching spells them."""
-    title_of = {text: parse_title(text).full for text in titles.dropna().unique()}
-    artist_of = {text: first_artist(text) for text in artists.dropna().unique()}
-    pairs = zip(titles, artists, strict=True)
-    return np.array([f"{title_of.get(t, '')}|{artist_of.get(a, '')}" for t, a in pairs], dtype=object)
+    frame = pd.DataFrame({"title": titles.to_numpy(), "artist": artists.to_numpy()})
+    title, artist = (text_column(frame, column).dictionary_encode() for column in ("title", "artist"))
+    title_of = _of_unique(title.dictionary, plain_title_keys, lambda text: parse_title(text).full)
+    artist_of = _of_unique(artist.dictionary, plain_artist_keys, first_artist)
+    found = title_of[title.indices.to_numpy()] + "|" + artist_of[artist.indices.to_numpy()]
+    return np.asarray(found, dtype=object)
+
+
+def _of_unique(texts: pa.Array, plain_keys: Callable[[pa.Array], tuple[Any, Any]], full: Callable[[str], str]) -> Any:
+    """Keys (k,) of texts: plain ones at once, the others one by one."""
+    plain, keys = plain_keys(texts)
+    found = np.empty(len(texts), dtype=object)
+    found[plain] = keys
+    for place in np.flatnonzero(~plain).tolist():
+        text = texts[place].as_py()
+        found[place] = full(text) if text else ""
+    return found
 
 
 def first_artist(credit: str) -> str:

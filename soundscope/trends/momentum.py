@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from soundscope.match.columns import text_column
 from soundscope.match.credits import parse_credit
+from soundscope.match.plain import plain_artist_keys
+from soundscope.match.reach import may_name_guests
 from soundscope.match.titles import parse_title
 from soundscope.trends.catalogue import Catalogue, Days
 
@@ -111,20 +117,32 @@ def song_history(catalogue: Catalogue, charts: Sequence[str] | None = None) -> H
 
 def artist_keys(tracks: pd.DataFrame) -> list[tuple[str, ...]]:
     """Keys of everybody credited for each track: first artist, all artists, and guests named in the title."""
-    known: dict[str, tuple[str, ...]] = {}
+    credits = pa.concat_arrays([text_column(tracks, "artist"), text_column(tracks, "artists")])
+    known = _parts(pc.unique(credits))
+    guests: dict[int, tuple[str, ...]] = {}
+    titles = text_column(tracks, "title")
+    for place in np.flatnonzero(may_name_guests(titles)).tolist():
+        featured = parse_title(titles[place].as_py()).featured
+        if featured:
+            guests[place] = parse_credit(featured).parts
+    together: dict[tuple[str, str], tuple[str, ...]] = {}
+    found = []
+    n = len(tracks)
+    for place, pair in enumerate(zip(credits[:n].to_pylist(), credits[n:].to_pylist(), strict=True)):
+        names = together.get(pair)
+        if names is None:
+            names = together[pair] = tuple(dict.fromkeys(known[pair[0]] + known[pair[1]]))
+        found.append(tuple(dict.fromkeys(names + guests[place])) if place in guests else names)
+    return found
 
-    def parts(text: object) -> tuple[str, ...]:
-        if not isinstance(text, str):
-            return ()
-        if text not in known:
-            known[text] = parse_credit(text).parts
-        return known[text]
 
-    def guests(title: object) -> tuple[str, ...]:
-        return parts(parse_title(title).featured or None) if isinstance(title, str) else ()
-
-    names = zip(tracks["artist"], tracks["artists"], tracks["title"], strict=True)
-    return [tuple(dict.fromkeys(parts(first) + parts(everybody) + guests(title))) for first, everybody, title in names]
+def _parts(credits: pa.Array) -> dict[str, tuple[str, ...]]:
+    """Keys of all names of each credit; nobody for an empty one."""
+    plain, keys = plain_artist_keys(credits)
+    texts = credits.to_pylist()
+    found = dict(zip(compress(texts, plain), ((key,) for key in keys), strict=True))
+    found |= {text: parse_credit(text).parts for text in compress(texts, ~plain)}
+    return found | {"": ()}
 
 
 def _of_charts(catalogue: Catalogue, charts: Sequence[str] | None) -> tuple[pd.DataFrame, NDArray[np.intp]]:

@@ -25,24 +25,43 @@ def popularity_as_of(
     of that source that had one. From a chart: 100 times the best share of chart points in the last 52 weeks, ranked among all tracks
     known to exist by then, of which those that did not chart count 0.
     """
-    n = len(catalogue.tracks)
-    exists = catalogue.known_from <= as_of
-    charted = np.where(exists, _from_chart(catalogue, weeks, as_of), 0.0)
-    known = np.flatnonzero(charted)
-    popularity, percentile, source = np.full(n, np.nan), np.full(n, np.nan), np.full(n, None, dtype=object)
-    popularity[known], source[known] = 100.0 * charted[known], f"chart:{weeks.chart}"
-    percentile[known] = _percentiles(charted[known], int(exists.sum()) - len(known))
+    known, charted = _from_chart(catalogue, weeks, as_of)
+    exists = int(np.searchsorted(catalogue.known_since, as_of, side="right"))
+    out = _Asked(rows)
+    out.take(known, 100.0 * charted, _percentiles(charted, exists - len(known)), f"chart:{weeks.chart}")
     if len(catalogue.popularity):
         seen = _from_providers(catalogue, max(as_of, newest_observation(catalogue)) if newest else as_of)
-        place = catalogue.row_of.get_indexer(pd.Index(seen["track_id"]))
+        place = catalogue.row_of.get_indexer(pd.Index(seen["track_id"])) if len(seen) else np.empty(0, dtype=np.intp)
         seen, at = seen[place >= 0], place[place >= 0]
         values = seen["popularity"].to_numpy(dtype=float)
-        popularity[at], source[at] = values, seen["provider"].to_numpy()
-        for part in pd.Series(np.arange(len(seen))).groupby(seen["provider"].to_numpy()).indices.values():
-            percentile[at[part]] = _percentiles(values[part])
-    return pd.DataFrame(
-        {"popularity": popularity[rows], "source": pd.Series(source[rows], dtype=object), "percentile": percentile[rows]}
-    )
+        for provider, part in pd.Series(np.arange(len(seen))).groupby(seen["provider"].to_numpy()).indices.items():
+            out.take(at[part], values[part], _percentiles(values[part]), str(provider))
+    return out.frame()
+
+
+class _Asked:
+    """What is known of the tracks that are asked about, so that nothing is made for the whole catalogue."""
+
+    def __init__(self, rows: NDArray[np.intp]) -> None:
+        self._order = np.argsort(rows, kind="stable")
+        self._rows = rows[self._order]
+        self._popularity, self._percentile = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+        self._source = np.full(len(rows), None, dtype=object)
+
+    def take(self, at: NDArray[np.intp], popularity: Array, percentile: Array, source: str) -> None:
+        """Take in what a source says of tracks given by their rows, each once; what is said later counts."""
+        order = np.argsort(at, kind="stable")
+        place = np.minimum(np.searchsorted(at[order], self._rows), max(len(at) - 1, 0))
+        told = at[order][place] == self._rows if len(at) else np.zeros(len(self._rows), dtype=bool)
+        found = order[place[told]]
+        self._popularity[told], self._percentile[told], self._source[told] = popularity[found], percentile[found], source
+
+    def frame(self) -> pd.DataFrame:
+        """Columns popularity, source, percentile, in the order asked for."""
+        back = np.empty_like(self._order)
+        back[self._order] = np.arange(len(back))
+        source = pd.Series(self._source[back], dtype=object)
+        return pd.DataFrame({"popularity": self._popularity[back], "source": source, "percentile": self._percentile[back]})
 
 
 def newest_observation(catalogue: Catalogue) -> np.datetime64:
@@ -51,12 +70,16 @@ def newest_observation(catalogue: Catalogue) -> np.datetime64:
     return seen.max() if len(seen) else np.datetime64("NaT", "D")
 
 
-def _from_chart(catalogue: Catalogue, weeks: ChartWeeks, as_of: np.datetime64) -> Array:
+def _from_chart(catalogue: Catalogue, weeks: ChartWeeks, as_of: np.datetime64) -> tuple[NDArray[np.intp], Array]:
+    """Rows of the tracks whose recording charted in the last 52 weeks and that existed by then, and their best share of points."""
     part = weeks.between(as_of - _YEAR, as_of)
-    rows = weeks.recording[part]
-    best = np.zeros(int(catalogue.recording.max(initial=-1)) + 1)
-    np.maximum.at(best, rows[rows >= 0], (weeks.points[part] / weeks.size[part])[rows >= 0])
-    return best[catalogue.recording]
+    recording, share = weeks.recording[part], weeks.points[part] / weeks.size[part]
+    charted, number = np.unique(recording[recording >= 0], return_inverse=True)
+    best = np.zeros(len(charted))
+    np.maximum.at(best, number, share[recording >= 0])
+    rows, of = catalogue.editions(charted)
+    kept = (catalogue.known_from[rows] <= as_of) & (best[of] > 0)
+    return rows[kept], best[of[kept]]
 
 
 def _from_providers(catalogue: Catalogue, as_of: np.datetime64) -> pd.DataFrame:

@@ -36,11 +36,12 @@ class Profile:
 
     Attributes:
         centre, scale: (10,) mean and standard deviation of the reference songs; points are scaled by them, unknown features are 0 then.
-        charting_rows: (p,) rows of the charting songs in the catalogue. charting_points: (p, 10) scaled. charting: their density, each
-            song weighted by its chart points in the last 84 days.
-        released_rows, released_points, released: the same of the recently released songs, equally weighted.
+        charting_rows: (p,) rows of the charting songs in the catalogue. charting_points: (p, 10) scaled. charting_weights: (p,) their chart
+            points in the last 84 days, summing to one.
+        released_rows, released_points: (q,), (q, 10) the same of the recently released songs, which weigh the same.
         charting_recording, released_recording: (p,), (q,) sorted recording numbers, to leave a song out when it is scored itself.
         coverage: share of the window's chart points whose sound is known. n_reference: p.
+        is_exact: densities are the kernel densities themselves, not prototypes.
     """
 
     chart: str
@@ -49,13 +50,29 @@ class Profile:
     scale: Array
     charting_rows: NDArray[np.intp]
     charting_points: Array
-    charting: Density
+    charting_weights: Array
     charting_recording: NDArray[np.int64]
     released_rows: NDArray[np.intp]
     released_points: Array
-    released: Density
     released_recording: NDArray[np.int64]
     coverage: float
+    is_exact: bool = False
+
+    @cached_property
+    def charting(self) -> Density:
+        """The density of the charting songs; made when first asked for, since telling whether a profile has changed needs none."""
+        most = len(self.charting_points) if self.is_exact else CHART_PROTOTYPES
+        return prototype_density(self.charting_points, self.charting_weights, BANDWIDTH, most)
+
+    @cached_property
+    def released(self) -> Density:
+        """The density of the recently released songs; made when first asked for."""
+        n = len(self.released_points)
+        return prototype_density(self.released_points, np.full(n, 1.0 / n), BANDWIDTH, n if self.is_exact else RELEASE_PROTOTYPES)
+
+    @property
+    def _weights(self) -> Array:
+        return self.charting_weights / self.charting_weights.sum()
 
     @property
     def n_reference(self) -> int:
@@ -65,12 +82,12 @@ class Profile:
     @cached_property
     def mean(self) -> Array:
         """(10,) weighted mean of the charting songs, scaled."""
-        return self.charting.weights @ self.charting_points
+        return self._weights @ self.charting_points
 
     @cached_property
     def spread(self) -> Array:
         """(10,) weighted standard deviation of the charting songs, scaled; at least a twentieth."""
-        return np.maximum(np.sqrt(self.charting.weights @ (self.charting_points - self.mean) ** 2), 0.05)
+        return np.maximum(np.sqrt(self._weights @ (self.charting_points - self.mean) ** 2), 0.05)
 
     def scaled(self, points: Array) -> Array:
         """Points (n, 10) on the profile's scale; what is unknown lies at the centre."""
@@ -189,8 +206,6 @@ def make_profile(
     order = np.argsort(catalogue.recording[recent], kind="stable")
     recent, z_released = recent[order], z_released[order]
     weights = songs["points"].to_numpy(dtype=float)
-    equal = np.full(len(recent), 1.0 / len(recent))
-    prototypes = (len(z), len(z_released)) if exact else (CHART_PROTOTYPES, RELEASE_PROTOTYPES)
     return Profile(
         chart=weeks.chart,
         as_of=as_of,
@@ -198,13 +213,13 @@ def make_profile(
         scale=scale,
         charting_rows=rows,
         charting_points=z,
-        charting=prototype_density(z, weights / weights.sum(), BANDWIDTH, prototypes[0]),
+        charting_weights=weights / weights.sum(),
         charting_recording=songs.index.to_numpy(dtype=np.int64),
         released_rows=recent,
         released_points=z_released,
-        released=prototype_density(z_released, equal, BANDWIDTH, prototypes[1]),
         released_recording=catalogue.recording[recent],
         coverage=float(frame["points"].sum() / weeks.points[part].sum()),
+        is_exact=exact,
     )
 
 

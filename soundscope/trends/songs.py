@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from soundscope.match.columns import text_column
+from soundscope.match.plain import plain_title_keys
 from soundscope.match.titles import parse_title
 from soundscope.trends.catalogue import Catalogue
 from soundscope.trends.momentum import artist_keys
@@ -24,14 +26,15 @@ def days_on_chart(catalogue: Catalogue, entries: NDArray[np.intp], rows: NDArray
     Args:
         entries: positions (m,) of chart entries in the catalogue. rows: (n,) the songs' tracks.
     """
-    named = catalogue.tracks.iloc[rows]
-    wanted = _keys(np.arange(len(rows)), named["title"], artist_keys(named), "place")
     day, held = catalogue.day[entries], catalogue.entries.iloc[entries]
     song = pd.MultiIndex.from_frame(held[["title", "artist"]].astype("object"))
     code, _ = pd.factorize(song)
     first = np.unique(code, return_index=True)[1]
     charted = held.iloc[first].assign(artists=held["artist"].iloc[first])
     known = _keys(np.arange(len(first)), charted["title"], artist_keys(charted), "song")
+    titles = catalogue.tracks["title"].iloc[rows]
+    place = _may_be_called(titles, {name for title in charted["title"] for name in _title_keys(title)})
+    wanted = _keys(place, titles.iloc[place], artist_keys(catalogue.tracks.iloc[rows[place]]), "place")
     pairs = wanted.merge(known, on="key")[["place", "song"]].drop_duplicates()
     by_name = pairs.merge(pd.DataFrame({"song": code, "day": day}).drop_duplicates(), on="song")
     linked = held["row"].to_numpy()
@@ -41,6 +44,14 @@ def days_on_chart(catalogue: Catalogue, entries: NDArray[np.intp], rows: NDArray
     return pd.concat([by_name[["place", "day"]], by_recording[["place", "day"]]]).drop_duplicates()
 
 
+def _may_be_called(titles: pd.Series, names: set[str]) -> NDArray[np.intp]:
+    """Positions of titles that may have one of the keys; only those are taken apart."""
+    plain, keys = plain_title_keys(text_column(titles.to_frame("title"), "title"))
+    found = ~plain
+    found[plain] = [key in names for key in keys]
+    return np.flatnonzero(found)
+
+
 def _keys(number: NDArray[np.int64], titles: Iterable[object], artists: Sequence[tuple[str, ...]], called: str) -> pd.DataFrame:
     rows = [
         (one, f"{name}|{artist}")
@@ -48,7 +59,7 @@ def _keys(number: NDArray[np.int64], titles: Iterable[object], artists: Sequence
         for name in _title_keys(title)
         for artist in names
     ]
-    return pd.DataFrame(rows, columns=[called, "key"])
+    return pd.DataFrame(rows, columns=[called, "key"]).astype({called: np.int64})
 
 
 def _title_keys(title: object) -> set[str]:
