@@ -5,7 +5,10 @@ What a person decided is landed by `match_decisions` and stays theirs: the match
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import duckdb
+import numpy as np
 import pandas as pd
 
 from soundscope.ingest.ledger import utcnow
@@ -47,8 +50,9 @@ def match_step(run: Run) -> dict[str, int]:
     Returns:
         Counts by status, and `changed`: links and recordings that differ from before.
     """
-    from soundscope.match import group_recordings, match_keys
+    from soundscope.match import group_recordings
     from soundscope.pipeline import rematching
+    from soundscope.pipeline.match_tracks import recordings_before, recordings_to_land
 
     with run.writer() as con:
         inputs = rematching.read_inputs(con, con.execute(DECISIONS).df())
@@ -56,18 +60,34 @@ def match_step(run: Run) -> dict[str, int]:
         if before == inputs.tag:
             return {**_count(run, con), "changed": 0}
         part = rematching.part_of(con, inputs, before) or rematching.everything(con, inputs)
-        links_before, recordings_before = con.execute(_LINKS).df(), rematching.recordings_before(con, part)
-    links = match_keys(part.keys, part.tracks, inputs.decisions)[part.answered]
-    links["score"], links["runner_up_score"] = links["score"].round(4), links["runner_up_score"].round(4)
-    own = links[links["decided_by"].str.startswith("soundscope")]
-    new_links = _changed(own, links_before, KEY, LINK_COLUMNS).assign(decided_at=utcnow().isoformat())
-    new_recordings = rematching.recordings_to_land(group_recordings(part.grouped), recordings_before)
-    frames = [("track_links", new_links), ("recordings", new_recordings)]
-    land_frames(run.settings, run.ledger, run.run_id, "match", frames, {"inputs": inputs.tag})
+        new_links = _links_to_land(part.keys, part.answered, part.tracks, inputs.decisions, con.execute(_LINKS).df())
+        changed = len(new_links)
+
+        def frames() -> Iterator[tuple[str, pd.DataFrame]]:
+            nonlocal changed
+            yield "track_links", new_links
+            for tracks in part.grouped:
+                found = recordings_to_land(group_recordings(tracks), recordings_before(con, tracks))
+                changed += len(found)
+                yield "recordings", found
+
+        land_frames(run.settings, run.ledger, run.run_id, "match", frames(), {"inputs": inputs.tag})
     load_step(run)
     with run.writer() as con:
         rematching.remember(con, inputs, part.changed)
-        return {**_count(run, con), "changed": len(new_links) + len(new_recordings)}
+        return {**_count(run, con), "changed": changed}
+
+
+def _links_to_land(
+    keys: pd.DataFrame, answered: np.ndarray, tracks: pd.DataFrame, decisions: pd.DataFrame | None, before: pd.DataFrame
+) -> pd.DataFrame:
+    """The matcher's own links that differ from those before."""
+    from soundscope.match import match_keys
+
+    links = match_keys(keys, tracks, decisions)[answered]
+    links["score"], links["runner_up_score"] = links["score"].round(4), links["runner_up_score"].round(4)
+    own = links[links["decided_by"].str.startswith("soundscope")]
+    return _changed(own, before, KEY, LINK_COLUMNS).assign(decided_at=utcnow().isoformat())
 
 
 def _count(run: Run, con: duckdb.DuckDBPyConnection) -> dict[str, int]:
