@@ -112,6 +112,14 @@ def _is_import(path: Path, root: Path) -> bool:
     return path.relative_to(root).parts[0] == "import"
 
 
+def _is_replaced(con: duckdb.DuckDBPyConnection, root: Path, path: Path) -> bool:
+    """Whether a newer import of the same dataset is loaded: one that another machine landed before may come after it."""
+    folder = "/".join(path.relative_to(root).parts[:2]) + "/"
+    newest = "select max(split_part(landing_file, '/', -1)) from raw.loaded_files where starts_with(landing_file, ?)"
+    found = con.execute(newest, [folder]).fetchone()
+    return bool(found and found[0] and found[0] > path.name)
+
+
 def _load_chunk(con: duckdb.DuckDBPyConnection, root: Path, chunk: list[Path], result: LoadResult) -> None:
     sound = []
     longest = 0
@@ -128,7 +136,8 @@ def _load_chunk(con: duckdb.DuckDBPyConnection, root: Path, chunk: list[Path], r
     con.execute("begin")
     try:
         if _is_import(chunk[0], root):
-            load_import(con, root, chunk[0], result.add)
+            if not _is_replaced(con, root, chunk[0]):
+                load_import(con, root, chunk[0], result.add)
         else:
             _load_answers(con, root, chunk, longest, result)
         names = ", ".join(

@@ -48,6 +48,9 @@ def _database(connection: sa.Connection, where: str) -> Iterator[Finding]:
             words = f"{where} is damaged: {verdict.splitlines()[0]}"
             yield Finding("ledger", "database", "trouble", words, f"the next run or {_FIX} makes it anew from landing")
             return
+    if not sa.inspect(connection).has_table("alembic_version"):
+        yield Finding("ledger", "database", "off", f"{where} is empty yet", "the next run fills it, from landing if there is any")
+        return
     version = str(connection.execute(sa.text("select version_num from alembic_version")).scalar())
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))

@@ -62,6 +62,7 @@ def _answer(machine: Machine, run_id: str, title: str) -> dict[str, object]:
     return writer.landed.row
 
 
+@pytest.mark.e2e
 def test_each_machine_loads_what_the_others_landed(machines: tuple[Machine, Machine], place: Path) -> None:
     one, two = machines
     imported, matched = one.import_csv(CSV), two.land({"spotify:a": "r1"})
@@ -73,6 +74,7 @@ def test_each_machine_loads_what_the_others_landed(machines: tuple[Machine, Mach
     assert _trouble(one) == []
 
 
+@pytest.mark.e2e
 def test_a_file_copied_and_not_acknowledged_is_taken_up(machines: tuple[Machine, Machine], place: Path) -> None:
     one, two = machines
     with one.run() as run:
@@ -85,6 +87,7 @@ def test_a_file_copied_and_not_acknowledged_is_taken_up(machines: tuple[Machine,
     assert rows == two.rows()
 
 
+@pytest.mark.e2e
 def test_a_store_that_is_away_for_a_moment_costs_nothing(machines: tuple[Machine, Machine], place: Path) -> None:
     one, two = machines
     away = place.rename(place.with_name("away"))
@@ -97,6 +100,7 @@ def test_a_store_that_is_away_for_a_moment_costs_nothing(machines: tuple[Machine
     assert len(_noted(one)) == 1
 
 
+@pytest.mark.slow
 def test_what_the_store_lacks_is_copied_again_by_whoever_has_it(machines: tuple[Machine, Machine], place: Path) -> None:
     one, two = machines
     lost, changed = one.land({"spotify:a": "r1"}), one.land({"spotify:b": "r2"})
@@ -112,6 +116,7 @@ def test_what_the_store_lacks_is_copied_again_by_whoever_has_it(machines: tuple[
     assert two.rows() == one.rows()
 
 
+@pytest.mark.slow
 def test_a_damaged_copy_is_mended_from_the_store(machines: tuple[Machine, Machine], place: Path) -> None:
     one, two = machines
     name = one.land({"spotify:a": "r1"})
@@ -124,6 +129,7 @@ def test_a_damaged_copy_is_mended_from_the_store(machines: tuple[Machine, Machin
     assert name in _noted(one)
 
 
+@pytest.mark.slow
 def test_a_purge_reaches_the_store_and_the_other_machines(machines: tuple[Machine, Machine], place: Path) -> None:
     one, two = machines
     one.import_csv(CSV)
@@ -150,6 +156,7 @@ def test_a_purge_reaches_the_store_and_the_other_machines(machines: tuple[Machin
     assert two.rows() == one.rows()
 
 
+@pytest.mark.slow
 def test_a_store_said_later_gets_what_there_is(machines: tuple[Machine, Machine], tmp_path: Path, place: Path) -> None:
     one, _two = machines
     name = one.land({"spotify:a": "r1"})
@@ -158,6 +165,33 @@ def test_a_store_said_later_gets_what_there_is(machines: tuple[Machine, Machine]
     moved = Machine(tmp_path / "one", f"file://{other}", one.settings.ledger_url or "")
     moved.rows()
     assert (other / name).read_bytes() == (place / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_everything_comes_back_from_the_store_alone(machines: tuple[Machine, Machine], tmp_path: Path, place: Path) -> None:
+    one, _ = machines
+    one.import_csv(CSV)
+    one.land({"spotify:a": "r1"})
+    fresh = Machine(tmp_path / "three", f"file://{place}", f"sqlite:///{tmp_path / 'new.sqlite'}")
+    repair(fresh.settings)
+    assert fresh.rows() == one.rows()
+    assert _noted(fresh) == _noted(one)
+
+
+@pytest.mark.slow
+def test_the_newest_import_counts_whenever_it_comes(machines: tuple[Machine, Machine]) -> None:
+    one, two = machines
+    first = str(one.import_csv(CSV))
+    with one.run() as run:
+        run.ledger.forget_files([first])
+    (one.root / first).rename(one.root / "kept")
+    one.import_csv(CSV.replace("Two", "Three"))
+    assert {row[3] for row in two.rows()["tracks"]} == {row[3] for row in one.rows()["tracks"]}
+    (one.root / "kept").rename(one.root / first)
+    rows = one.rows()
+    assert rows == two.rows()
+    assert "Three" in str(rows["tracks"])
+    assert "Two" not in str(rows["tracks"])
 
 
 def test_no_unit_is_asked_for_by_two_runs(machines: tuple[Machine, Machine]) -> None:
@@ -181,6 +215,7 @@ def test_an_address_that_cannot_be_shared_is_refused(home: Path, address: str) -
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_without_the_setting_no_store_is_imported(home: Path) -> None:
-    code = "import sys, soundscope.pipeline.steps; sys.exit('fsspec' in sys.modules)"
+    code = "import sys, soundscope.ingest.fetch, soundscope.ingest.ledger; sys.exit('fsspec' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
