@@ -2,13 +2,14 @@
 
     python benchmarks/scale.py                                   10 and 100 thousand tracks, 1, 10 and 60 years
     python benchmarks/scale.py --tracks 1000000 --years 60       a million (memory and disk: see benchmarks/README.md)
+    python benchmarks/scale.py --tracks 10000000 --years 10 --skip align train score --without-rivals    ten million, in 40 GB of disk
     python benchmarks/scale.py --smoke                           a thousand tracks, one year, the short steps: whether the script works
 
 The world is drawn by a fixed seed (`scale_world.py`) and goes through the product's own steps: import, load, staging, matching, the SQL models
 with all tests, alignment, training, scoring, publishing. Each step runs in a process of its own; seconds and processor seconds are those of
 the step without the process's start, memory is the process's highest. Beside them stand the same SQL without dbt and tests (the floor), and pandas and
 polars doing the part about features and trends; their figures are compared with the models' tables. The week's steps share one process,
-as in a run; memory there is the highest up to the end of the step.
+as in a run; memory there is the highest up to the end of the step. Last of all eight tracks arrive that were not there before (`fresh`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ sys.path.insert(0, str(PROJECT / "benchmarks"))
 Row = dict[str, Any]
 FIRST = ("load", "staging", "match", "build", "align", "train", "score", "publish")
 WEEK = ("load", "staging", "match", "build", "align", "score", "publish")
+FRESH = ("load", "staging", "match", "build", "publish")
 LONG = ("align", "train", "score")
 QUESTION = (
     "select feature, mean, change_1y from marts.chart_trends where window_weeks = 52 "
@@ -45,7 +47,7 @@ QUESTION = (
 # --- steps, each in a process of its own ---
 
 
-def steps(names: list[str], folder: Path, is_week: bool) -> None:
+def steps(names: list[str], folder: Path, came: str) -> None:
     """Run steps in the home that the environment names, in one run as the product does; print a line for each.
 
     A line tells seconds, processor seconds, the highest memory of the process so far in GB, and what the step has to say.
@@ -56,41 +58,45 @@ def steps(names: list[str], folder: Path, is_week: bool) -> None:
     with open_run(load_settings(), "benchmark") as run:
         for name in names:
             began, cpu = time.perf_counter(), time.process_time()
-            said = _STEPS[name](run, folder, is_week)
+            said = _STEPS[name](run, folder, came)
             row = {"step": name, "s": time.perf_counter() - began, "cpu": time.process_time() - cpu, "said": said}
             print(json.dumps(row | {"gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6}), flush=True)
 
 
-def _load(run: Any, folder: Path, is_week: bool) -> Any:
+def _load(run: Any, folder: Path, came: str) -> Any:
     from soundscope.ingest.imports import ImportRequest, import_file
     from soundscope.pipeline.steps import load_step
 
     # The newest weeks come as a small dataset of their own, which the week replaces, as a chart archive's list of recent weeks does.
-    first = [("tracks", "tracks", "drawn_tracks"), ("charts", "chart", "drawn_charts"), ("recent", "chart", "drawn_recent")]
-    for file, kind, dataset in [("week", "chart", "drawn_recent")] if is_week else first:
+    files = {
+        "first": [("tracks", "tracks", "drawn_tracks"), ("charts", "chart", "drawn_charts"), ("recent", "chart", "drawn_recent")],
+        "week": [("week", "chart", "drawn_recent")],
+        "fresh": [("fresh", "tracks", "drawn_fresh")],
+    }
+    for file, kind, dataset in files[came]:
         import_file(run.settings, run.ledger, run.run_id, ImportRequest(folder / f"{file}.parquet", kind, dataset, {}))
     load_step(run)
 
 
-def _staging(run: Any, _folder: Path, _is_week: bool) -> Any:
+def _staging(run: Any, _folder: Path, _came: str) -> Any:
     from soundscope.pipeline.steps import build_step
 
     return _slowest(build_step(run, ("staging",)))
 
 
-def _match(run: Any, _folder: Path, _is_week: bool) -> Any:
+def _match(run: Any, _folder: Path, _came: str) -> Any:
     from soundscope.pipeline.steps import match_step
 
     return match_step(run)
 
 
-def _build(run: Any, _folder: Path, _is_week: bool) -> Any:
+def _build(run: Any, _folder: Path, _came: str) -> Any:
     from soundscope.pipeline.steps import build_step
 
     return _slowest(build_step(run, exclude=("staging", "ml", "tag:alignment")))
 
 
-def _align(run: Any, _folder: Path, _is_week: bool) -> Any:
+def _align(run: Any, _folder: Path, _came: str) -> Any:
     from soundscope.pipeline.align import ALIGN_MODELS, align_step
     from soundscope.pipeline.steps import build_step
 
@@ -99,14 +105,14 @@ def _align(run: Any, _folder: Path, _is_week: bool) -> Any:
     return {"batches": batches, **_slowest(built)}
 
 
-def _train(run: Any, _folder: Path, _is_week: bool) -> Any:
+def _train(run: Any, _folder: Path, _came: str) -> Any:
     from soundscope.pipeline.steps import begin_release, train_step
 
     begin_release(run)
     return train_step(run)["verdict"]
 
 
-def _score(run: Any, _folder: Path, _is_week: bool) -> Any:
+def _score(run: Any, _folder: Path, _came: str) -> Any:
     from soundscope.pipeline.steps import begin_release, build_step, score_step
 
     begin_release(run)
@@ -114,7 +120,7 @@ def _score(run: Any, _folder: Path, _is_week: bool) -> Any:
     return {"scored": scored, **_slowest(build_step(run, ("ml",)))}
 
 
-def _publish(run: Any, _folder: Path, _is_week: bool) -> Any:
+def _publish(run: Any, _folder: Path, _came: str) -> Any:
     from soundscope.pipeline.steps import publish_step
 
     return {"bytes": publish_step(run).size}
@@ -131,7 +137,7 @@ def _slowest(result: Any) -> Row:
     }
 
 
-_STEPS: dict[str, Callable[[Any, Path, bool], Any]] = {
+_STEPS: dict[str, Callable[[Any, Path, str], Any]] = {
     "load": _load,
     "staging": _staging,
     "match": _match,
@@ -165,14 +171,24 @@ def child(home: Path, *arguments: str) -> Row:
 # --- one world ---
 
 
-def measure(n_tracks: int, years: int, seed: int, tell: Callable[[str], None], *, rivals: bool, quick: bool = False) -> list[Row]:
+def measure(
+    n_tracks: int,
+    years: int,
+    seed: int,
+    tell: Callable[[str], None],
+    *,
+    rivals: bool,
+    skip: Sequence[str] = (),
+    together: bool = False,
+) -> list[Row]:
     """All steps of one world, first whole and then with one more week; a row per step.
 
     Args:
         n_tracks, years, seed: the world.
         tell: takes a line per step as it ends.
         rivals: measure the floor, pandas and polars too.
-        quick: leave out alignment, training and scoring, and let the first steps share a process.
+        skip: steps to leave out.
+        together: let the first steps share a process, which is quicker; their memory is then that of all before them.
     """
     rows: list[Row] = []
 
@@ -188,18 +204,20 @@ def measure(n_tracks: int, years: int, seed: int, tell: Callable[[str], None], *
         home.mkdir()
         # In a process of its own: the highest memory of a child is never below that of its parent.
         child(home, __file__, "--world", str(n_tracks), str(years), str(seed), "--files", str(files))
-        for group in [[name for name in FIRST if name not in LONG]] if quick else [[name] for name in FIRST]:
+        first = [name for name in FIRST if name not in skip]
+        for group in [first] if together else [[name] for name in first]:
             for found in _lines(child(home, __file__, "--steps", *group, "--files", str(files))):
                 note(found["step"], found)
             if rivals and "build" in group:
                 _rivals(home, note)
         note("disk", {"s": 0.0, "cpu": 0.0, "said": {"MB": _megabytes(home)}})
-        names = [name for name in WEEK if not (quick and name in LONG)]
-        for found in _lines(child(home, __file__, "--steps", *names, "--week", "--files", str(files))):
-            note(f"week: {found['step']}", found)
+        names = [name for name in WEEK if name not in skip]
+        for came, its in (("week", names), ("fresh", FRESH)):
+            for found in _lines(child(home, __file__, "--steps", *its, "--came", came, "--files", str(files))):
+                note(f"{came}: {found['step']}", found)
         for name, arguments in (("help", ["--help"]), ("sql select 1", ["sql", "select 1"]), ("sql question", ["sql", QUESTION])):
             done = min(
-                (child(home, "-m", "soundscope.cli", *arguments) for _ in range(1 if quick else 3)), key=lambda one: one["s"]
+                (child(home, "-m", "soundscope.cli", *arguments) for _ in range(1 if together else 3)), key=lambda one: one["s"]
             )
             note(name, done)
     return rows
@@ -233,6 +251,7 @@ def weekly(rows: list[Row]) -> list[Row]:
     parts = {
         "week: build and publish": ("week: staging", "week: build", "week: publish"),
         "week: all": tuple(f"week: {s}" for s in WEEK),
+        "fresh: all": tuple(f"fresh: {s}" for s in FRESH),
     }
     parts["full build"] = ("staging", "build")
     found = []
@@ -275,17 +294,17 @@ def main() -> None:
     parser.add_argument("--years", type=int, nargs="+", default=[1, 10, 60])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--smoke", action="store_true", help="a thousand tracks, one year, without alignment and training")
-    parser.add_argument("--quick", action="store_true", help="leave out alignment, training and scoring")
+    parser.add_argument("--skip", nargs="+", choices=LONG, default=[], help="leave out alignment, training or scoring")
     parser.add_argument("--without-rivals", action="store_true", help="leave out the floor, pandas and polars")
     parser.add_argument("--json", type=Path, help="write all rows there")
     parser.add_argument("--steps", nargs="+", help=argparse.SUPPRESS)
-    parser.add_argument("--week", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--came", default="first", help=argparse.SUPPRESS)
     parser.add_argument("--world", nargs=3, type=int, help=argparse.SUPPRESS)
     parser.add_argument("--rival", help=argparse.SUPPRESS)
     parser.add_argument("--files", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.steps:
-        steps(given.steps, given.files, given.week)
+        steps(given.steps, given.files, given.came)
         return
     if given.world:
         from scale_world import write_world
@@ -307,14 +326,21 @@ def main() -> None:
     rows: list[Row] = []
     for n, years in worlds:
         rivals = not given.without_rivals
+        skip = LONG if given.smoke else given.skip
         rows += measure(
-            n, years, given.seed, lambda line: print(line, flush=True), rivals=rivals, quick=given.quick or given.smoke
+            n,
+            years,
+            given.seed,
+            lambda line: print(line, flush=True),
+            rivals=rivals,
+            skip=skip,
+            together=given.smoke,
         )
         if given.json:
             given.json.write_text(json.dumps(rows, indent=1))
     rows += weekly(rows)
     for row in rows:
-        if row["step"] in ("week: build and publish", "week: all", "full build"):
+        if row["step"] in ("week: build and publish", "week: all", "fresh: all", "full build"):
             print(
                 f"{row['tracks']:>10,} {row['years']:>3} {row['step']:<24} {row['s']:>8.2f} {row['cpu']:>8.2f} {row['gb']:>7.2f}"
             )
