@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
 
-from soundscope.app import ledger, text
-from soundscope.app.source import Source, plain
+from soundscope.app import ledger, text, warm
+from soundscope.app.source import Source, newest, plain
+from soundscope.errors import SoundScopeError
 from soundscope.ingest.ledger import utcnow
 from soundscope.settings import Settings
 from soundscope.warehouse.releases import current_release_id
@@ -76,6 +78,9 @@ def watch(shown: str, _said: Settings) -> None:
     found = current_release_id(_said)
     if found is None or found == shown:
         return
+    with suppress(SoundScopeError):
+        # Whoever goes on reading meanwhile finds the new one prepared; what is wrong with it is said when it is shown.
+        warm.warm(Source(_said, newest(_said)))
     with st.container(border=True, key="news"):
         st.markdown(f":material/fiber_new: **A new release has arrived** ({text.escape(found)}). The next click shows it, or:")
         if st.button("Show it now", type="primary", key="show_new_release"):
