@@ -1,7 +1,7 @@
 """The same transformations without the product, for `scale.py`: the models' SQL without dbt and tests (the floor), pandas, and polars.
 
 The floor executes what dbt compiled, in its order, in a copy of the file: no tests, no comments, no dbt. pandas and polars read the core tables from
-Parquet, which counts, and do two parts: `features` (one row per track, summary, correlation, profiles of genres and eras) and `trends` (means, spreads and
+Parquet and write what they find as Parquet, which both count, and do two parts: `features` (one row per track, summary, correlation, profiles of genres and eras) and `trends` (means, spreads and
 quantiles of trailing windows, as in `alignment.py`). What they find is compared with the models' tables; a difference ends the benchmark.
 """
 
@@ -27,6 +27,7 @@ FEATURE_MODELS = ("track_sound", "track_genre", "track_popularity", "track_featu
                   "category_counts", "genre_profile", "era_profile")  # fmt: skip
 SOUND = ("tempo", "danceability", "energy", "valence", "loudness", "acousticness", "instrumentalness", "speechiness", "liveness")
 NUMERIC = (*SOUND, "popularity")
+COUNTED = ("genre", "mood", "era")
 Found = dict[str, dict[str, float]]
 
 
@@ -90,6 +91,7 @@ def _frames(settings: Settings, name: str) -> Found:
         with _measured() as second:
             entries = pd.read_parquet(f"{folder}/entries.parquet")
             its_trends = trends(entries.assign(chart_date=pd.to_datetime(entries["chart_date"])))
+            its_trends.to_parquet(f"{folder}/found_trends.parquet", index=False)
     _agree(name, summary, its_summary, ["feature"], ["mean", "median", "std"])
     _agree(name, profile, its_profile, ["genre", "feature"], ["mean", "std"])
     _agree(name, means, its_trends, ["chart", "chart_date", "feature", "window_weeks"], ["mean", "std"])
@@ -123,18 +125,28 @@ def pandas_features(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     glad, lively = wide["valence"] >= 0.5, wide["energy"] >= 0.5
     wide["mood"] = np.select([glad & lively, glad, lively], ["happy", "calm", "angry"], "sad")
     values = wide[list(NUMERIC)]
-    values.corr()
-    for field in ("genre", "mood", "era"):
-        wide[field].value_counts()
-    wide.groupby("era")[list(NUMERIC)].agg(["mean", "std", "count"])
     summary = pd.DataFrame(
-        {"mean": values.mean(), "median": values.median(), "std": values.std(ddof=0), "min": values.min(), "max": values.max()}
+        {"mean": values.mean(), "median": values.median(), "std": values.std(ddof=0), "min": values.min(), "max": values.max(), "n": values.count()}
+    ).rename_axis("feature").reset_index()  # fmt: skip
+    known = values.notna().to_numpy(dtype=float)
+    both = pd.DataFrame(known.T @ known, index=NUMERIC, columns=NUMERIC)
+    correlation = (
+        pd.DataFrame({"r": values.corr().stack(), "n": both.stack()}).rename_axis(["feature_x", "feature_y"]).reset_index()
     )
-    by_genre = wide.groupby("genre")[list(NUMERIC)]
-    mean, std = by_genre.mean(), by_genre.std(ddof=0)
-    profile = pd.DataFrame({"mean": mean.stack(), "std": std.stack()})
-    profile.index.names = ["genre", "feature"]
-    return summary.rename_axis("feature").reset_index(), profile.reset_index()
+    counts = pd.concat(
+        wide[field].value_counts().rename("n").rename_axis("value").reset_index().assign(field=field) for field in COUNTED
+    )
+    profiles = {field: _profile(wide, field) for field in ("genre", "era")}
+    found = {"track_features": wide, "summary": summary, "correlation": correlation, "counts": counts, **profiles}
+    for name, frame in found.items():
+        frame.to_parquet(folder / f"found_{name}.parquet", index=False)
+    return summary, profiles["genre"]
+
+
+def _profile(wide: pd.DataFrame, field: str) -> pd.DataFrame:
+    groups = wide.groupby(field)[list(NUMERIC)]
+    found = pd.DataFrame({"mean": groups.mean().stack(), "std": groups.std(ddof=0).stack(), "n": groups.count().stack()})
+    return found.rename_axis([field, "feature"]).reset_index()
 
 
 def polars_features(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -157,9 +169,14 @@ def polars_features(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     glad, lively = pl.col("valence") >= 0.5, pl.col("energy") >= 0.5
     mood = pl.when(glad & lively).then(pl.lit("happy")).when(glad).then(pl.lit("calm")).when(lively).then(pl.lit("angry"))
     wide = lazy.with_columns(mood=mood.otherwise(pl.lit("sad"))).collect()
-    wide.select(pl.corr(x, y).alias(f"{x}_{y}") for x in NUMERIC for y in NUMERIC)
-    for field in ("genre", "mood", "era"):
-        wide[field].value_counts()
+    pairs = [(x, y) for x in NUMERIC for y in NUMERIC]
+    r = wide.select(pl.corr(x, y).alias(f"{x}|{y}") for x, y in pairs).unpivot(variable_name="pair", value_name="r")
+    n = wide.select((pl.col(x).is_not_null() & pl.col(y).is_not_null()).sum().alias(f"{x}|{y}") for x, y in pairs)
+    found = {"track_features": wide, "correlation": r.join(n.unpivot(variable_name="pair", value_name="n"), on="pair")}
+    found["counts"] = pl.concat(
+        wide[field].value_counts().select(pl.lit(field).alias("field"), pl.col(field).alias("value"), "count")
+        for field in COUNTED
+    )
     parts: dict[str, Any] = {}
     for field in ("genre", "era"):
         long = wide.select(field, *NUMERIC).unpivot(NUMERIC, index=field, variable_name="feature", value_name="x")
@@ -168,4 +185,6 @@ def polars_features(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     x = pl.col("x")
     summary = wide.select(NUMERIC).unpivot(NUMERIC, variable_name="feature", value_name="x").group_by("feature")
     summary = summary.agg(mean=x.mean(), median=x.median(), std=x.std(ddof=0), min=x.min(), max=x.max())
+    for name, frame in {**found, **parts, "summary": summary}.items():
+        frame.write_parquet(folder / f"found_{name}.parquet")
     return summary.to_pandas(), parts["genre"].to_pandas()

@@ -20,6 +20,8 @@ NEW_SONGS = 8
 GENRES = ("ambient", "country", "folk", "house", "jazz", "metal", "pop", "rap")
 SHARES = ("danceability", "energy", "valence", "acousticness", "instrumentalness", "speechiness", "liveness")
 LABELLED = 2_000
+# Above so many recent songs, new ones are drawn without listing the others.
+LARGE_POOL = 300_000
 
 
 def write_world(folder: Path, n_tracks: int, years: int, seed: int) -> None:
@@ -86,6 +88,15 @@ def _tracks(rng: np.random.Generator, n: int, years: int) -> tuple[pd.DataFrame,
     return made, genre
 
 
+def _few_of(rng: np.random.Generator, pool: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """As many of a large pool as are missing, none of those held; the pool is not gone through."""
+    come = np.empty(0, dtype=np.int64)
+    while len(come) < PLACES - len(held):
+        drawn = pool[rng.integers(len(pool), size=PLACES)]
+        come = pd.unique(np.append(come, drawn[~np.isin(drawn, held)]))
+    return come[: PLACES - len(held)]
+
+
 def _charts(rng: np.random.Generator, tracks: pd.DataFrame, weeks: int) -> pd.DataFrame:
     """Columns chart, chart_date, rank, title, artist; the songs that stay longest are the strongest."""
     released = tracks["release_date"].to_numpy().astype("datetime64[D]")
@@ -99,8 +110,11 @@ def _charts(rng: np.random.Generator, tracks: pd.DataFrame, weeks: int) -> pd.Da
     for week in range(weeks):
         stays = np.argsort(-strength)[: PLACES - NEW_SONGS]
         held, strength = held[stays], strength[stays] * rng.uniform(0.75, 1.0, size=len(stays))
-        pool = np.setdiff1d(order[since[week] : until[week]], held)
-        come = rng.choice(pool, size=PLACES - len(held), replace=False) if len(pool) >= PLACES - len(held) else None
+        if until[week] - since[week] > LARGE_POOL:
+            come = _few_of(rng, order[since[week] : until[week]], held)
+        else:
+            pool = np.setdiff1d(order[since[week] : until[week]], held)
+            come = rng.choice(pool, size=PLACES - len(held), replace=False) if len(pool) >= PLACES - len(held) else None
         if come is None:
             # A small catalogue has too few recent songs: older ones come back.
             come = rng.choice(np.setdiff1d(order, held), size=PLACES - len(held), replace=False)
