@@ -118,3 +118,36 @@
     true
     {%- endif -%}
 {%- endmacro %}
+
+{#
+CTEs `steps` and `running` (chart, trend_stretch_no, window_weeks, event_date, features): what the changes in `events` have added up to at
+each date of an event and at each of `dates`, a CTE too.
+#}
+{% macro sums_along_time(features) -%}
+steps as (
+    select
+        chart, trend_stretch_no, window_weeks, event_date,
+        {{ each(features, 'sum(@) as @') }}
+    from (
+        select chart, trend_stretch_no, window_weeks, event_date, {{ each(features, '@') }} from events
+        union all
+        select
+            dates.chart, dates.trend_stretch_no, windows.window_weeks, dates.chart_date as event_date,
+            {{ each(features, '0 as @') }}
+        from dates
+        cross join windows
+    ) as changes
+    group by chart, trend_stretch_no, window_weeks, event_date
+),
+
+running as (
+    select
+        chart, trend_stretch_no, window_weeks, event_date,
+        {{ each(features, 'sum(@) over along_time as @') }}
+    from steps
+    window along_time as (
+        partition by chart, trend_stretch_no, window_weeks order by event_date asc nulls last
+        rows between unbounded preceding and current row
+    )
+)
+{%- endmacro %}

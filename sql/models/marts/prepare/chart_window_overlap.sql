@@ -67,32 +67,9 @@ events as (
     from pairs
     cross join windows
     where pairs.earlier_date > {{ days_after('pairs.chart_date', '-7 * windows.window_weeks') }}
-    union all
-    select
-        dates.chart, dates.trend_stretch_no, windows.window_weeks, dates.chart_date as event_date,
-        {{ each(features, '0 as @') }}
-    from dates
-    cross join windows
 ),
 
-steps as (
-    select
-        chart, trend_stretch_no, window_weeks, event_date,
-        {{ each(features, 'sum(@) as @') }}
-    from events
-    group by chart, trend_stretch_no, window_weeks, event_date
-),
-
-running as (
-    select
-        chart, trend_stretch_no, window_weeks, event_date,
-        {{ each(features, 'sum(@) over along_time as @') }}
-    from steps
-    window along_time as (
-        partition by chart, trend_stretch_no, window_weeks order by event_date asc nulls last
-        rows between unbounded preceding and current row
-    )
-)
+{{ sums_along_time(features) }}
 
 select
     running.chart,
