@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from flows.spread import spreading
 from soundscope.ingest.ledger import utcnow
 from soundscope.pipeline.run import Run, open_run
 from soundscope.settings import load_settings
@@ -26,7 +27,8 @@ def active_run(command: str, *, providers: bool = False) -> Iterator[Run]:
         with _told(_active[-1]):
             yield _active[-1]
         return
-    with open_run(load_settings(), command, providers=providers, wait_s=WAIT_S) as run:
+    settings = load_settings()
+    with open_run(settings, command, providers=providers, wait_s=WAIT_S) as run, spreading(settings) as run.spread:
         _active.append(run)
         try:
             with _told(run):

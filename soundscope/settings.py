@@ -127,6 +127,18 @@ class TrainSettings(_Strict):
     tune_trials: int = Field(default=0, ge=0, description="most settings tried; 0: no such limit. Both 0: nothing is tried")
 
 
+class PrefectSettings(_Strict):
+    """Where coarse parallel work is done: candidates and folds of a training, blocks of the catalogue in matching."""
+
+    task_runner: Literal["threads", "dask"] = Field(
+        default="threads", description="threads: in the run's own process; dask: by Dask"
+    )
+    dask_address: str | None = Field(
+        default=None, description="scheduler, as tcp://host:8786; a cluster of this machine if left out"
+    )
+    dask_workers: int = Field(default=2, ge=1, description="processes of that cluster; into so many blocks matching is cut")
+
+
 class AlertSettings(_Strict):
     """Whom to tell. The address may carry a secret, so it belongs into the environment: SOUNDSCOPE_ALERTS__WEBHOOK."""
 
@@ -222,6 +234,7 @@ class Settings(BaseSettings):
     feature_order: list[str] = Field(default_factory=lambda: ["import", "spotify", "reccobeats"])
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     server: ServerSettings = Field(default_factory=ServerSettings)
+    prefect: PrefectSettings = Field(default_factory=PrefectSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     train: TrainSettings = Field(default_factory=TrainSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)

@@ -25,7 +25,8 @@ def is_affordable(n: int, n_classes: int) -> bool:
     return n * n_classes <= _WORK
 
 
-def under_other_splits(
+def under_split(
+    scheme: splits.Scheme,
     data: TrainingSet,
     name: str,
     inputs: candidates.Inputs,
@@ -33,37 +34,34 @@ def under_other_splits(
     threads: int,
     seed: int,
     parameters: Mapping[str, Any] | None = None,
-) -> dict[str, Evaluation]:
-    """Fit and measure one candidate under each split: fold 0 tests, fold 1 fixes calibration, all but fold 0 train.
+) -> Evaluation | None:
+    """Fit and measure one candidate under a split: fold 0 tests, fold 1 fixes calibration, all but fold 0 train.
 
     Intervals come from resampling the groups that the split keeps whole; recordings, for the leaky one, which keeps none.
 
     Returns:
-        {scheme: figures}; a scheme is left out where a side of it has too few rows or labels to fit anything.
+        Figures; None where a side of the split has too few rows or labels to fit anything.
     """
-    out = {}
-    for scheme in OTHER_SCHEMES:
-        folds = data.folds(scheme)
-        groups = data.artist if scheme == "artist" else data.recording
-        rows, test = np.flatnonzero(folds != splits.FROZEN_FOLD), np.flatnonzero(folds == splits.FROZEN_FOLD)
-        label = data.label[rows]
-        if not len(test) or len(set(label[folds[rows] > HELD_FOLD])) < 2 or not (folds == HELD_FOLD).any():
-            continue
-        model = candidates.make(
-            name, len(rows), len(set(label)), inputs=inputs, threads=threads, seed=seed % 2**31, parameters=parameters
-        )
-        model.fit(
-            data.frame.iloc[rows].reset_index(drop=True),
-            label,
-            groups.iloc[rows].reset_index(drop=True),
-            folds[rows] == HELD_FOLD,
-        )
-        out[str(scheme)] = evaluate(
-            data.label[test],
-            model.predict_proba(data.frame.iloc[test].reset_index(drop=True)),
-            [str(c) for c in model.classes_],
-            groups.iloc[test],
-            [data.labels[row] for row in test],
-            seed=seed,
-        )
-    return out
+    folds = data.folds(scheme)
+    groups = data.artist if scheme == "artist" else data.recording
+    rows, test = np.flatnonzero(folds != splits.FROZEN_FOLD), np.flatnonzero(folds == splits.FROZEN_FOLD)
+    label = data.label[rows]
+    if not len(test) or len(set(label[folds[rows] > HELD_FOLD])) < 2 or not (folds == HELD_FOLD).any():
+        return None
+    model = candidates.make(
+        name, len(rows), len(set(label)), inputs=inputs, threads=threads, seed=seed % 2**31, parameters=parameters
+    )
+    model.fit(
+        data.frame.iloc[rows].reset_index(drop=True),
+        label,
+        groups.iloc[rows].reset_index(drop=True),
+        folds[rows] == HELD_FOLD,
+    )
+    return evaluate(
+        data.label[test],
+        model.predict_proba(data.frame.iloc[test].reset_index(drop=True)),
+        [str(c) for c in model.classes_],
+        groups.iloc[test],
+        [data.labels[row] for row in test],
+        seed=seed,
+    )

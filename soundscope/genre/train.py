@@ -5,9 +5,11 @@ Returns rows for the caller to land; the only thing written is the model folders
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -17,10 +19,11 @@ from numpy.typing import NDArray
 from soundscope.errors import SoundScopeError
 from soundscope.genre import candidates, gate, protocols, record, registry, report, splits, tune
 from soundscope.genre.data import TrainingSet, count_labelled, load_training
-from soundscope.genre.evaluate import align, evaluate, majority
+from soundscope.genre.evaluate import Evaluation, align, evaluate, majority
 from soundscope.genre.importance import permutation_importance
 from soundscope.genre.protocols import HELD_FOLD
 from soundscope.settings import Settings
+from soundscope.spread import IN_TURN, Spread
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ def train(
     *,
     why: str | None = None,
     names: Sequence[str] | None = None,
+    spread: Spread = IN_TURN,
 ) -> TrainOutcome:
     """Train on a built release and decide which model scores from now on.
 
@@ -60,6 +64,7 @@ def train(
         champion: the current champion of this target, or None.
         why: what made this training due, for verdict and report.
         names: the candidates, the baseline first; by default all that rows and labels allow (`candidates.names_for`).
+        spread: where candidates are fitted, and folds of the other splits; the result is the same wherever.
 
     Too few trainable rows are no error: the outcome is `not_trained`, with counts, and the champion stays.
 
@@ -82,18 +87,16 @@ def train(
     tuned = (
         tune.tune(data, names, folds, minutes=minutes, trials=trials, threads=threads, seed=seed) if minutes or trials else None
     )
-    trained = [_fit(name, run, folds, tuned) for name in names]
+    fit = partial(_fit, data=data, folds=folds, tuned=tuned, threads=threads, seed=seed)
+    trained = spread("fit", fit, {f"fit {name}": (name, run.model_id(name)) for name in names})
     challenger = min(trained, key=lambda one: one.model.held_log_loss_)
     # Only of the model that may come to be used: shuffling each input in turn costs more than fitting the small candidates.
     challenger.importance = _importance(challenger, data, settings.train.seed)
     for one in trained:
         _store(one, run)
-    for one in trained:
-        if one.algorithm in (candidates.BASELINE, challenger.algorithm) and protocols.is_affordable(len(data), n_classes):
-            chosen = tuned.parameters(one.algorithm) if tuned else {}
-            one.evaluations |= protocols.under_other_splits(
-                data, one.algorithm, one.inputs, threads=threads, seed=seed, parameters=chosen
-            )
+    shown = [one for one in trained if one.algorithm in (candidates.BASELINE, challenger.algorithm)]
+    if protocols.is_affordable(len(data), n_classes):
+        _measure_elsewhere(shown, partial(_under_split, data=data, threads=threads, seed=seed), tuned, spread)
     reigning, note = _load(settings, champion, data.target)
     verdict = _judge(challenger, reigning, run, folds)
     rows = run.rows(trained, challenger, verdict, reigning)
@@ -113,13 +116,15 @@ def _too_little(data: TrainingSet, folds: NDArray[np.int64], min_rows: int) -> s
     return None
 
 
-def _fit(name: str, run: record.Run, folds: NDArray[np.int64], tuned: tune.Tuning | None) -> record.Trained:
-    """Fit one candidate, with the settings that tuning chose, without the frozen fold and measure it there."""
-    data, seed = run.data, run.settings.train.seed
+def _fit(
+    which: tuple[str, str], *, data: TrainingSet, folds: NDArray[np.int64], tuned: tune.Tuning | None, threads: int, seed: int
+) -> record.Trained:
+    """Fit one candidate (name and id), with the settings that tuning chose, without the frozen fold and measure it there."""
+    name, model_id = which
     rows, frozen = np.flatnonzero(folds != splits.FROZEN_FOLD), np.flatnonzero(folds == splits.FROZEN_FOLD)
     frame, label = data.frame.iloc[rows].reset_index(drop=True), data.label[rows]
     inputs = candidates.inputs_for(name)
-    threads, chosen = run.settings.engine.threads, tuned.parameters(name) if tuned else {}
+    chosen = tuned.parameters(name) if tuned else {}
     model = candidates.make(
         name, len(rows), len(set(label)), inputs=inputs, threads=threads, seed=seed % 2**31, parameters=chosen
     )
@@ -130,7 +135,7 @@ def _fit(name: str, run: record.Run, folds: NDArray[np.int64], tuned: tune.Tunin
     unmet = ~data.artist.iloc[frozen].isin(set(data.artist.iloc[rows])).to_numpy()
     splits_of = {"recording": np.ones(len(frozen), dtype=bool), "recording_unseen_artist": unmet}
     one = record.Trained(
-        model_id=run.model_id(name),
+        model_id=model_id,
         algorithm=name,
         inputs=inputs,
         model=model,
@@ -154,6 +159,30 @@ def _fit(name: str, run: record.Run, folds: NDArray[np.int64], tuned: tune.Tunin
         },
     )
     return one
+
+
+def _measure_elsewhere(
+    shown: list[record.Trained],
+    measure: Callable[[tuple[str, candidates.Inputs, splits.Scheme, dict[str, Any]]], Evaluation | None],
+    tuned: tune.Tuning | None,
+    spread: Spread,
+) -> None:
+    """Add the figures of models under the other splits: each a fit of its own."""
+    pairs = [(one, scheme) for one in shown for scheme in protocols.OTHER_SCHEMES]
+    parts = {
+        f"{one.algorithm}, split {scheme}": (one.algorithm, one.inputs, scheme, tuned.parameters(one.algorithm) if tuned else {})
+        for one, scheme in pairs
+    }
+    for (one, scheme), figures in zip(pairs, spread("cross-validate", measure, parts), strict=True):
+        if figures is not None:
+            one.evaluations[str(scheme)] = figures
+
+
+def _under_split(
+    which: tuple[str, candidates.Inputs, splits.Scheme, dict[str, Any]], *, data: TrainingSet, threads: int, seed: int
+) -> Evaluation | None:
+    name, inputs, scheme, chosen = which
+    return protocols.under_split(scheme, data, name, inputs, threads=threads, seed=seed, parameters=chosen)
 
 
 def _store(one: record.Trained, run: record.Run) -> None:

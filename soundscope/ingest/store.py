@@ -6,6 +6,7 @@ its packages are imported when a store is first used; credentials are theirs to 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -94,6 +95,8 @@ class Store:
             try:
                 fs.get_file(f"{root}/{name}", str(aside))
             except FileNotFoundError as error:
+                if "bucket does not exist" in str(error):
+                    raise OSError(str(error)) from error
                 raise _lacks(self.url, name, "it is not there") from error
             with aside.open("rb") as handle:
                 os.fsync(handle.fileno())
@@ -130,10 +133,10 @@ class Store:
         """
 
         def look(fs: Any, root: str) -> dict[str, int]:
-            if _is_object_store(fs):
-                # An empty prefix looks the same as none, so the bucket is asked about by itself.
-                fs.ls(root.split("/", 1)[0], detail=False)
             found = fs.find(f"{root}/{folder}".rstrip("/"), detail=True)
+            if not found and not folder and _is_object_store(fs):
+                # Nothing there looks like no bucket, so the bucket is asked about by itself.
+                fs.ls(root.split("/", 1)[0], detail=False)
             cut = len(root) + 1
             return {path[cut:]: int(info["size"] or 0) for path, info in found.items() if not path.endswith(".incoming")}
 
@@ -169,7 +172,7 @@ class Store:
                 raise
             except Exception as error:
                 said = _QUERY.sub("?…", str(error).splitlines()[0] if str(error) else type(error).__name__)
-                if isinstance(error, OSError) and error.errno == 28 and "protocol" not in said:
+                if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                     raise DiskFull(f"{doing.capitalize()} failed: {said}.", next_step="free some space and run again.") from error
                 if wait_s is None or isinstance(error, PermissionError):
                     raise StoreUnreachable(

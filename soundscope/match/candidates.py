@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -21,10 +23,13 @@ from soundscope.match.reach import FEW_NAMES, credit_column, plain_titles, plaus
 from soundscope.match.spelling import is_latin, same_spelling
 from soundscope.match.titles import parse_title
 from soundscope.match.versions import kinds_in_album
+from soundscope.spread import IN_TURN, Spread
 
 FUZZY_TITLE = 80.0
 FUZZY_ARTIST = 80.0
 FUZZY_BEST = 6
+# A block of fewer tracks is not worth the way to another process.
+BLOCK_ROWS = 50_000
 
 
 @dataclass
@@ -59,20 +64,45 @@ class Catalogue:
         return kinds_in_album(fold(album)) if album else frozenset()
 
 
-def find(names: list[Name], tracks: pd.DataFrame, *, weak: bool = True) -> Pairs:
+@dataclass
+class _Block:
+    """What the pass over one block of the catalogue finds; rows are counted from its beginning."""
+
+    pairs: Pairs
+    good: set[int]
+    rows_of: dict[str, list[int]]
+    titles: dict[int, str]
+
+
+def find(names: list[Name], tracks: pd.DataFrame, *, weak: bool = True, spread: Spread = IN_TURN) -> Pairs:
     """All tracks that share a name and a form of the title with a key; for keys without a good one, close spellings too.
 
     Args:
         names: parsed chart keys.
         tracks: frame with `title`, `artist`, `artists` and, if known, `album`.
         weak: also look for close spellings.
+        spread: where blocks of the catalogue are gone through; the result is the same wherever.
     """
     search = _Search(names, Catalogue(tracks))
-    search.exact()
+    n_blocks = min(spread.width, len(tracks) // BLOCK_ROWS)
+    if n_blocks <= 1:
+        search.exact()
+    else:
+        read = tracks[[column for column in ("title", "artist", "artists", "album") if column in tracks]]
+        ends = np.linspace(0, len(read), n_blocks + 1).astype(int).tolist()
+        blocks = {f"tracks {a + 1:,} to {b:,}": read.iloc[a:b] for a, b in itertools.pairwise(ends)}
+        for start, block in zip(ends, spread("match", partial(_exact, names), blocks), strict=False):
+            search.take(block, start)
     if weak:
         search.close_titles()
         search.close_artists()
     return search.pairs
+
+
+def _exact(names: list[Name], tracks: pd.DataFrame) -> _Block:
+    search = _Search(names, Catalogue(tracks))
+    search.exact()
+    return _Block(search.pairs, search.good, dict(search.rows_of), search.titles)
 
 
 class _Search:
@@ -116,6 +146,16 @@ class _Search:
                     found.update(forms.get(form, ()))
             if found:
                 self._compare(sorted(found), row, title_text, who)
+
+    def take(self, block: _Block, start: int) -> None:
+        """What `exact` would have found in the rows from `start` on; blocks are to be taken in their order."""
+        self.pairs.key += block.pairs.key
+        self.pairs.track += [row + start for row in block.pairs.track]
+        self.pairs.evidence += block.pairs.evidence
+        self.good |= block.good
+        for who, rows in block.rows_of.items():
+            self.rows_of[who] += [row + start for row in rows]
+        self.titles |= {row + start: title for row, title in block.titles.items()}
 
     def _compare(self, keys: list[int], row: int, title: str, who: str) -> None:
         track = parse_name(title, who)

@@ -12,6 +12,7 @@ from soundscope.match.columns import date_column
 from soundscope.match.decisions import apply_decisions
 from soundscope.match.evidence import ArtistRelation, Evidence, TitleRelation, parse_name
 from soundscope.match.ranking import rank
+from soundscope.spread import IN_TURN, Spread
 
 RULES_VERSION = "3"
 KEY = ["title", "artist", "run_no"]
@@ -23,7 +24,9 @@ _KEY_COLUMNS = ("title", "artist", "run_no")
 _TRACK_COLUMNS = ("track_id", "title", "artist")
 
 
-def match_keys(keys: pd.DataFrame, tracks: pd.DataFrame, decisions: pd.DataFrame | None = None) -> pd.DataFrame:
+def match_keys(
+    keys: pd.DataFrame, tracks: pd.DataFrame, decisions: pd.DataFrame | None = None, spread: Spread = IN_TURN
+) -> pd.DataFrame:
     """Link chart keys to tracks.
 
     Args:
@@ -31,6 +34,7 @@ def match_keys(keys: pd.DataFrame, tracks: pd.DataFrame, decisions: pd.DataFrame
         tracks: one row per `track_id`; `title`, `artist` (first credited), `artists` (all, joined by `; `), and where known `spotify_id`,
             `isrc`, `album`, `release_date`, `duration_ms`, `popularity`.
         decisions: a person's decisions, see `soundscope.match.decisions`; they win.
+        spread: where blocks of the catalogue are gone through.
 
     Returns:
         One row per key, in the order of `keys`, with the columns `COLUMNS`. `track_id` is empty for `unmatched` and, under `review`, the
@@ -45,7 +49,7 @@ def match_keys(keys: pd.DataFrame, tracks: pd.DataFrame, decisions: pd.DataFrame
     open_keys = apply_decisions(result, decisions, tracks)
     open_keys = _by_identifier(result, keys, tracks, open_keys)
     if len(open_keys) and len(tracks):
-        _by_name(result, keys, tracks, open_keys)
+        _by_name(result, keys, tracks, open_keys, spread)
     return result
 
 
@@ -106,11 +110,11 @@ def _by_identifier(result: pd.DataFrame, keys: pd.DataFrame, tracks: pd.DataFram
     return open_keys
 
 
-def _by_name(result: pd.DataFrame, keys: pd.DataFrame, tracks: pd.DataFrame, open_keys: np.ndarray) -> None:
+def _by_name(result: pd.DataFrame, keys: pd.DataFrame, tracks: pd.DataFrame, open_keys: np.ndarray, spread: Spread) -> None:
     wanted = keys.iloc[open_keys]
     unique = wanted[["title", "artist"]].drop_duplicates()
     names = [parse_name(title, artist) for title, artist in unique.itertuples(index=False)]
-    pairs = find(names, tracks)
+    pairs = find(names, tracks, spread=spread)
     if not pairs.key:
         return
     position = pd.Series(range(len(unique)), index=pd.MultiIndex.from_frame(unique))

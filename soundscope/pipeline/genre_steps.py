@@ -80,7 +80,7 @@ def train_step(run: Run) -> Mapping[str, Any]:
         create_raw(con)
         before = champion(con, run.settings.train.target)
         why = run.facts.get("training_due") or "it was asked for"
-        outcome = train(con, run.settings, run.release_id or "", utcnow(), before, why=why)
+        outcome = train(con, run.settings, run.release_id or "", utcnow(), before, why=why, spread=run.spread)
     send_models(run, outcome.rows["model_runs"]["model_id"])
     land_frames(run.settings, run.ledger, run.run_id, "train", outcome.rows.items())
     load_step(run)

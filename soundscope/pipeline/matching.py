@@ -16,6 +16,7 @@ from soundscope.pipeline.land import land_frames
 from soundscope.pipeline.loading import load_step
 from soundscope.pipeline.run import Run
 from soundscope.sources.internal import PROVIDER
+from soundscope.spread import Spread
 
 LINK_COLUMNS = ["track_id", "status", "is_other_version", "method", "score", "runner_up_track_id", "runner_up_score"]
 KEY = ["title", "artist", "run_no"]
@@ -54,13 +55,17 @@ def match_step(run: Run) -> dict[str, int]:
     from soundscope.pipeline import rematching
     from soundscope.pipeline.match_tracks import recordings_before, recordings_to_land
 
+    if run.ledger.shared:
+        # What another machine has matched meanwhile counts as done, so it is to be here.
+        load_step(run)
     with run.writer() as con:
         inputs = rematching.read_inputs(con, con.execute(DECISIONS).df())
         before = run.ledger.unit_etag(PROVIDER, "match", "inputs")
         if before == inputs.tag:
             return {**_count(run, con), "changed": 0}
         part = rematching.part_of(con, inputs, before) or rematching.everything(con, inputs)
-        new_links = _links_to_land(part.keys, part.answered, part.tracks, inputs.decisions, con.execute(_LINKS).df())
+        links = con.execute(_LINKS).df()
+        new_links = _links_to_land(part.keys, part.answered, part.tracks, inputs.decisions, links, run.spread)
         changed = len(new_links)
 
         def frames() -> Iterator[tuple[str, pd.DataFrame]]:
@@ -79,12 +84,17 @@ def match_step(run: Run) -> dict[str, int]:
 
 
 def _links_to_land(
-    keys: pd.DataFrame, answered: np.ndarray, tracks: pd.DataFrame, decisions: pd.DataFrame | None, before: pd.DataFrame
+    keys: pd.DataFrame,
+    answered: np.ndarray,
+    tracks: pd.DataFrame,
+    decisions: pd.DataFrame | None,
+    before: pd.DataFrame,
+    spread: Spread,
 ) -> pd.DataFrame:
     """The matcher's own links that differ from those before."""
     from soundscope.match import match_keys
 
-    links = match_keys(keys, tracks, decisions)[answered]
+    links = match_keys(keys, tracks, decisions, spread)[answered]
     links["score"], links["runner_up_score"] = links["score"].round(4), links["runner_up_score"].round(4)
     own = links[links["decided_by"].str.startswith("soundscope")]
     return _changed(own, before, KEY, LINK_COLUMNS).assign(decided_at=utcnow().isoformat())

@@ -26,6 +26,7 @@ from soundscope.pipeline.healing import heal_ledger, heal_writer, note_damage
 from soundscope.pipeline.renewal import renew_writer
 from soundscope.settings import Settings
 from soundscope.sources.registry import SOURCES
+from soundscope.spread import IN_TURN, Spread
 from soundscope.warehouse.connect import open_writer, require_space
 from soundscope.warehouse.lock import writer_lock
 
@@ -50,6 +51,8 @@ class Run:
     urls: Mapping[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     release_id: str | None = None
+    # Where candidates, folds and blocks are worked on; the flows may have Dask do it.
+    spread: Spread = IN_TURN
     # Set when the run is told to end: what is being fetched stops at the next unit, in every thread.
     ending: threading.Event = field(default_factory=threading.Event)
     _session: Session | None = None
