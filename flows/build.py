@@ -34,6 +34,7 @@ def build(full: bool = False, results: bool = True) -> dict[str, int]:
         results: build the tables of alignment and scores too, from what was computed before.
     """
     with active_run("build") as run:
+        steps.load_waiting(run)
         staged = build_models(run, select=STAGING, full=full)
         matched = _match(run, staged)
         built = build_models(run, exclude=STAGING if results else STAGING + RESULTS, full=full, after=[matched])

@@ -38,6 +38,9 @@ def ingest(kinds: list[Kind] | None = None) -> dict[str, int]:
     with active_run("ingest " + " ".join(kinds or ()), providers=True) as run:
         before: PrefectFuture[Any] = submit("probe", "ask providers what they allow", lambda: _probe(run))
         before.result()
+        if steps.waits(run):
+            before = submit("load", "load what was landed before", lambda: _load(run, "landed before"), after=[before])
+            before.result()
         if run.settings.followed.files and "tracks" in (kinds or ALL_KINDS):
             before = submit("import", "import followed files", lambda: _import(run), after=[before])
             before.result()
@@ -90,8 +93,8 @@ def _fetch(run: Run, batch: Batch, planned: PrefectFuture[Any]) -> PrefectFuture
     return submit("fetch", f"fetch {batch.name}", work, after=[planned], tags=[batch.provider])
 
 
-def _load(run: Run, kind: Kind) -> dict[str, int]:
-    result = steps.load_step(run)
+def _load(run: Run, kind: str) -> dict[str, int]:
+    result = steps.load_step(run, others=True)
     say(f"{kind}: loaded " + (", ".join(f"{n:,} {table}" for table, n in result.rows.items()) or "no rows"))
     if result.quarantined:
         say(f"{kind}: {result.quarantined:,} values or rows went to quarantine")

@@ -101,7 +101,7 @@ def backfill(
         while waiting:
             now, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
             results = fetch_all(run, now)
-            steps.load_step(run)
+            steps.load_step(run, others=True)
             for result in results:
                 outcomes.update(result.outcomes)
             say(f"{part.provider} {part.kind}: {total - len(waiting)} of {total} batches; {dict(outcomes)}")

@@ -18,12 +18,9 @@ AT_ONCE = 4
 
 def ingest(run: Run, kinds: Sequence[str] = KINDS, say: Callable[[str], None] = print) -> dict[str, Counter[str]]:
     """Plan, fetch and load; returns units per outcome for each kind."""
-    for name, capabilities in steps.probe_step(run).items():
-        for found in capabilities:
-            if not found.is_allowed:
-                say(f"{name}: {found.capability}: {found.reason}. {found.instead}")
-    for disabled in run.session.disabled:
-        say(f"{disabled.name} is not asked: {disabled.reason}. Next: {disabled.next_step}")
+    _say_what_is_allowed(run, say)
+    if waiting := steps.load_waiting(run):
+        say(f"loaded what was landed before: {dict(waiting.rows)}")
     if "tracks" in kinds and (new := import_followed(run)):
         say(f"imported {', '.join(new)}")
     outcomes: dict[str, Counter[str]] = {}
@@ -38,7 +35,7 @@ def ingest(run: Run, kinds: Sequence[str] = KINDS, say: Callable[[str], None] = 
                 if result.message and result.message not in heard and result.message not in run.session.refused.values():
                     heard.add(result.message)
                     say(f"{result.batch}: {result.message}")
-            loaded = steps.load_step(run)
+            loaded = steps.load_step(run, others=True)
             say(f"{kind}: {dict(outcomes[kind])}; loaded {dict(loaded.rows)}, {loaded.quarantined:,} to quarantine")
         if not outcomes[kind]:
             say(f"{kind}: nothing new to ask for")
@@ -46,6 +43,15 @@ def ingest(run: Run, kinds: Sequence[str] = KINDS, say: Callable[[str], None] = 
         say(message)
     run.facts["message"] = "; ".join(f"{kind}: {sum(n.values()):,} asked" for kind, n in outcomes.items())
     return outcomes
+
+
+def _say_what_is_allowed(run: Run, say: Callable[[str], None]) -> None:
+    for name, capabilities in steps.probe_step(run).items():
+        for found in capabilities:
+            if not found.is_allowed:
+                say(f"{name}: {found.capability}: {found.reason}. {found.instead}")
+    for disabled in run.session.disabled:
+        say(f"{disabled.name} is not asked: {disabled.reason}. Next: {disabled.next_step}")
 
 
 def fetch_all(run: Run, batches: Sequence[Batch]) -> list[FetchResult]:

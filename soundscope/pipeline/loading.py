@@ -13,20 +13,25 @@ from soundscope.ingest.ledger import utcnow
 from soundscope.ingest.load import LoadResult, load_new
 from soundscope.ingest.typed import create_raw
 from soundscope.pipeline.run import Run
+from soundscope.sources.internal import PROVIDER
 
 log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 
 
-def load_step(run: Run, progress: Progress | None = None) -> LoadResult:
-    """Load what is landed and not loaded yet; where landing is shared, what other machines landed too.
+def load_step(run: Run, progress: Progress | None = None, *, others: bool = False) -> LoadResult:
+    """Load what is landed here and not loaded yet.
 
+    Args:
+        run: an open run that holds the writer lock.
+        progress: called with files done and files to do.
+        others: where landing is shared, follow what other machines landed, removed and rewrote meanwhile; not in the middle of a build.
     Raises:
         StoreUnreachable: something has to come from the shared store, and it does not answer.
     """
     place, lacks = run.ledger.shared, {}
     with run.writer() as con:
-        if place:
+        if place and others:
             create_raw(con)
             lacks = shared.follow(place, _noted(run), con)
         result = load_new(con, run.settings.paths.landing, progress)
@@ -46,6 +51,36 @@ def load_step(run: Run, progress: Progress | None = None) -> LoadResult:
         run.ledger.insert(t.check_results, rows)
     run.facts.setdefault("loaded", []).append(result)
     return result
+
+
+def waits(run: Run) -> bool:
+    """Whether a run that was killed, or another machine, has landed, removed or rewritten something that is not followed here yet."""
+    root, place = run.settings.paths.landing, run.ledger.shared
+    with run.writer() as con:
+        create_raw(con)
+        loaded = {row[0] for row in con.execute("select landing_file from raw.loaded_files").fetchall()}
+    if any(path.relative_to(root).as_posix() not in loaded for path in landing.files(root)):
+        return True
+    if place is None:
+        return False
+    noted = _noted(run)
+    return bool(loaded & (noted.removed - set(noted.files)) or shared.stale(root, noted) or shared.lacking(root, noted.files))
+
+
+def load_waiting(run: Run) -> LoadResult | None:
+    """Load what waits; None if nothing does. To be called before anything is planned or built."""
+    return load_step(run, others=True) if waits(run) else None
+
+
+def load_results(run: Run, kind: str) -> None:
+    """Load what other machines have landed of one kind of SoundScope's own results (match, align, ...), and nothing else of theirs."""
+    if (place := run.ledger.shared) is None:
+        return
+    noted = _noted(run)
+    wanted = shared.lacking(place.root, [name for name in noted.files if name.startswith(f"{PROVIDER}/{kind}/")])
+    if wanted:
+        run.ledger.store_lacks(shared.bring_lacking(place, noted, wanted))
+        load_step(run)
 
 
 def _noted(run: Run) -> shared.Known:

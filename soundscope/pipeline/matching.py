@@ -13,7 +13,7 @@ import pandas as pd
 
 from soundscope.ingest.ledger import utcnow
 from soundscope.pipeline.land import land_frames
-from soundscope.pipeline.loading import load_step
+from soundscope.pipeline.loading import load_results, load_step
 from soundscope.pipeline.run import Run
 from soundscope.sources.internal import PROVIDER
 from soundscope.spread import Spread
@@ -55,9 +55,8 @@ def match_step(run: Run) -> dict[str, int]:
     from soundscope.pipeline import rematching
     from soundscope.pipeline.match_tracks import recordings_before, recordings_to_land
 
-    if run.ledger.shared:
-        # What another machine has matched meanwhile counts as done, so it is to be here.
-        load_step(run)
+    # What another machine has matched since this one loaded counts as done, so it is to be here.
+    load_results(run, "match")
     with run.writer() as con:
         inputs = rematching.read_inputs(con, con.execute(DECISIONS).df())
         before = run.ledger.unit_etag(PROVIDER, "match", "inputs")

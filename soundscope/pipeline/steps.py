@@ -23,6 +23,8 @@ from soundscope.pipeline.genre_steps import train_step as train_step
 from soundscope.pipeline.genre_steps import training_due as training_due
 from soundscope.pipeline.loading import Progress, check_row
 from soundscope.pipeline.loading import load_step as load_step
+from soundscope.pipeline.loading import load_waiting as load_waiting
+from soundscope.pipeline.loading import waits as waits
 from soundscope.pipeline.matching import match_step
 from soundscope.pipeline.ops import ops_tables
 from soundscope.pipeline.run import Run
@@ -169,6 +171,7 @@ def build_step(
 
 def build_all(run: Run, on_model: Callable[[ModelResult], None] | None = None, *, full: bool = False) -> int:
     """Staging, matching, then everything that stands on it; returns how many tables were built."""
+    load_waiting(run)
     staged = build_step(run, ("staging",), on_model=on_model, full=full)
     match_step(run)
     built = build_step(run, exclude=("staging",), on_model=on_model, full=full)

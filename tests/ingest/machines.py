@@ -11,7 +11,7 @@ import pandas as pd
 
 from soundscope.ingest.imports import ImportRequest, import_file
 from soundscope.pipeline.land import land_frames
-from soundscope.pipeline.loading import load_step
+from soundscope.pipeline.loading import load_waiting
 from soundscope.pipeline.run import Run, open_run
 from soundscope.settings import load_settings
 
@@ -50,6 +50,6 @@ class Machine:
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
         """Load what is new, then every raw row, in an order of their own."""
         with self.run() as run:
-            load_step(run)
+            load_waiting(run)
             with run.writer() as con:
                 return {table: con.execute(f"select * from raw.{table} order by all").fetchall() for table in TABLES}
