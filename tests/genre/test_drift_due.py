@@ -19,6 +19,8 @@ from soundscope.genre.score import top
 from soundscope.ingest.typed import create_raw
 from soundscope.settings import TrainSettings
 
+pytestmark = pytest.mark.e2e
+
 FIRST = date(2025, 1, 6)
 
 

@@ -24,6 +24,8 @@ from soundscope.settings import load_settings
 from soundscope.sources.base import Outcome, Reply
 from tests.ingest.machines import Machine
 
+pytestmark = pytest.mark.e2e
+
 CSV = "title,artist,energy,tempo\nOne,A,0.5,120\nTwo,B,0.7,99\n"
 
 

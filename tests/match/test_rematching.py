@@ -15,6 +15,8 @@ from soundscope.match import group_recordings, match_keys
 from soundscope.pipeline import match_tracks, rematching
 from soundscope.sources.internal import PROVIDER
 
+pytestmark = pytest.mark.e2e
+
 ACTS = (
     "Act",
     "The Act",

@@ -12,6 +12,8 @@ from soundscope.trends.backtest import Scored, figures, quarters
 from soundscope.trends.candidates import find_candidates, slot_date, slots
 from soundscope.trends.catalogue import Catalogue
 
+pytestmark = pytest.mark.e2e
+
 
 def test_labels_follow_the_protocol(town: Catalogue) -> None:
     found = find_candidates(town, CHART)

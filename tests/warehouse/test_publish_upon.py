@@ -18,6 +18,8 @@ from soundscope.warehouse.lock import writer_lock
 from soundscope.warehouse.publish import new_release_id, publish
 from soundscope.warehouse.releases import Release
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture
 def upon(monkeypatch: pytest.MonkeyPatch) -> None:
