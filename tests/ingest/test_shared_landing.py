@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from soundscope.errors import BadInput
+from soundscope.genre import registry
 from soundscope.ingest import store, tables
 from soundscope.ingest.claims import asked_so_far, claim
 from soundscope.ingest.landing import LandingWriter
@@ -19,6 +22,7 @@ from soundscope.ingest.ledger import Ledger, utcnow
 from soundscope.ingest.store import StoreUnreachable
 from soundscope.pipeline.purge import purge
 from soundscope.pipeline.repairs import repair
+from soundscope.pipeline.shared_models import bring_model, remove_models, send_models
 from soundscope.pipeline.store_checks import check_store
 from soundscope.settings import load_settings
 from soundscope.sources.base import Outcome, Reply
@@ -167,6 +171,25 @@ def test_a_store_said_later_gets_what_there_is(machines: tuple[Machine, Machine]
     moved = Machine(tmp_path / "one", f"file://{other}", one.settings.ledger_url or "")
     moved.rows()
     assert (other / name).read_bytes() == (place / name).read_bytes()
+
+
+@pytest.mark.e2e
+def test_a_model_of_one_machine_comes_to_the_other(machines: tuple[Machine, Machine], place: Path) -> None:
+    one, two = machines
+    folder = one.settings.paths.models / "genre-x-1"
+    folder.mkdir()
+    (folder / "model.skops").write_bytes(b"bytes of a model")
+    (folder / "card.json").write_text(json.dumps({"sha256": hashlib.sha256(b"bytes of a model").hexdigest()}))
+    with one.run() as run:
+        send_models(run, ["genre-x-1", "never-stored"])
+    with two.run() as run:
+        bring_model(run, "genre-x-1")
+        assert registry.trouble(two.settings.paths.models, "genre-x-1") is None
+        bring_model(run, "never-stored")
+        assert not (two.settings.paths.models / "never-stored").exists()
+        assert _trouble(two) == []
+        remove_models(run, ["genre-x-1"])
+    assert not [path for path in place.rglob("*") if path.is_file()]
 
 
 @pytest.mark.slow
