@@ -153,6 +153,8 @@ def reconcile(settings: Settings, ledger: Ledger) -> int:
     with ledger.read() as connection:
         noted = shared.known(connection)
     if ledger.shared:
+        # A missing package is said before anything is asked of anyone.
+        ledger.shared.store.ready()
         shared.drop_removed(root, noted)
         ledger.store_lacks(shared.bring_lacking(ledger.shared, noted))
     taken = 0

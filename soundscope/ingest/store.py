@@ -142,7 +142,12 @@ class Store:
 
         return self._try("listing it", look)
 
-    def _open(self) -> tuple[Any, str]:
+    def ready(self) -> tuple[Any, str]:
+        """The client of the store and the folder in it; nothing is asked yet.
+
+        Raises:
+            BadInput: fsspec knows no such address, or the package for it is not installed.
+        """
         if self._opened is None:
             import fsspec
 
@@ -158,7 +163,10 @@ class Store:
                     f"The shared store {self.url}: {error}.", next_step="correct [landing] store; s3:// and file:// are usual."
                 ) from error
             self._opened = made, str(made._strip_protocol(self.url)).rstrip("/")
-        fs, root = self._opened
+        return self._opened
+
+    def _open(self) -> tuple[Any, str]:
+        fs, root = self.ready()
         if not _is_object_store(fs) and not fs.isdir(root):
             # Making it would fill the folder below where a disk should be mounted.
             raise FileNotFoundError(f"there is no folder {root}")

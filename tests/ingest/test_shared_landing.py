@@ -240,6 +240,15 @@ def test_an_address_that_cannot_be_shared_is_refused(home: Path, address: str) -
     assert "secret" not in str(refused.value)
 
 
+def test_an_address_nobody_knows_is_said_before_anything_is_asked(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SOUNDSCOPE_HOME")
+    machine = Machine(tmp_path / "one", "nowhere://x/y", f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    with pytest.raises(BadInput, match="nowhere"), machine.run():
+        pytest.fail("it began")
+
+
 @pytest.mark.slow
 def test_without_the_setting_no_store_is_imported(home: Path) -> None:
     code = "import sys, soundscope.ingest.fetch, soundscope.ingest.ledger; sys.exit('fsspec' in sys.modules)"
