@@ -8,8 +8,6 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
-import duckdb
-
 from soundscope.errors import BadInput
 from soundscope.ingest.ledger import utcnow
 from soundscope.pipeline.land import land_frames
@@ -43,12 +41,15 @@ def align_step(run: Run, tell: Callable[[str], None] | None = None) -> int:
 
     landed = 0
 
-    def frames(con: duckdb.DuckDBPyConnection) -> Any:
-        nonlocal landed
+    with run.writer() as con:
         known = {(chart, kind, as_of): tag for chart, kind, as_of, tag in con.execute(_KNOWN).fetchall()}
         newest = set(known) - {(chart, "current", as_of) for chart, as_of in con.execute(_STALE).fetchall()}
-        aligner = Aligner(read_catalogue(con, for_models=True), run.settings.train.seed)
-        for table, frame in due(aligner, {key: known[key] for key in newest}, utcnow()):
+        catalogue = read_catalogue(con, for_models=True)
+    # What is read is held here from now on: DuckDB need not keep its memory beside it.
+
+    def frames() -> Any:
+        nonlocal landed
+        for table, frame in due(Aligner(catalogue, run.settings.train.seed), {key: known[key] for key in newest}, utcnow()):
             if table == "alignment_batches":
                 landed += 1
                 if tell:
@@ -57,8 +58,8 @@ def align_step(run: Run, tell: Callable[[str], None] | None = None) -> int:
                     )
             yield table, frame
 
-    with run.writer() as con, _one_thread():
-        land_frames(run.settings, run.ledger, run.run_id, "align", frames(con))
+    with _one_thread():
+        land_frames(run.settings, run.ledger, run.run_id, "align", frames())
     if landed:
         load_step(run)
     run.facts["aligned"] = landed
@@ -85,18 +86,21 @@ def backtest_step(run: Run, chart: str | None = None, tell: Callable[[str], None
         BadInput: there is no such chart.
     """
     from soundscope.trends import backtest as bt
-    from soundscope.trends.catalogue import Catalogue, read_catalogue
+    from soundscope.trends.catalogue import read_catalogue
 
     tested = 0
 
-    def frames(con: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> Any:
+    with run.writer() as con:
+        done = dict(
+            con.execute("select chart, max_by(input_hash, tested_at) from raw.alignment_backtest group by chart").fetchall()
+        )
+        catalogue = read_catalogue(con, for_models=True)
+
+    def frames() -> Any:
         nonlocal tested
         if chart is not None and chart not in catalogue.charts:
             raise BadInput(f"There is no chart {chart!r}.", next_step=f"say one of {', '.join(catalogue.charts) or 'none yet'}.")
         tag = _catalogue_hash(catalogue, bt.tag())
-        done = dict(
-            con.execute("select chart, max_by(input_hash, tested_at) from raw.alignment_backtest group by chart").fetchall()
-        )
         for name in [chart] if chart else catalogue.charts:
             if done.get(name) == tag and not force:
                 continue
@@ -107,8 +111,8 @@ def backtest_step(run: Run, chart: str | None = None, tell: Callable[[str], None
             elif tell:
                 tell(f"{name}: too few released songs that charted and did not; nothing to test")
 
-    with run.writer() as con, _one_thread():
-        land_frames(run.settings, run.ledger, run.run_id, "backtest", frames(con, read_catalogue(con, for_models=True)))
+    with _one_thread():
+        land_frames(run.settings, run.ledger, run.run_id, "backtest", frames())
     if tested:
         load_step(run)
     return tested

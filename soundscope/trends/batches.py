@@ -100,6 +100,8 @@ class Aligner:
 
     def _charting(self, weeks: ChartWeeks) -> Iterator[Batch]:
         slot = slots(weeks.day)
+        # All at once, which is quicker than for each batch.
+        self.artists(np.unique(weeks.row[weeks.known]))
         last = {int(number): weeks.day[np.flatnonzero(slot == number)[-1]] for number in np.unique(slot)}
         for number in sorted(last):
             if number - 1 in last:

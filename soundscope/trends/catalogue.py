@@ -129,6 +129,12 @@ class Catalogue:
         return days(self.popularity["valid_from"]), days(self.popularity["valid_to"])
 
     @cached_property
+    def observed_since(self) -> np.datetime64:
+        """The first of the days from which observations hold; NaT without any."""
+        begin = self.observed[0]
+        return begin[~np.isnat(begin)].min() if (~np.isnat(begin)).any() else NEVER
+
+    @cached_property
     def is_scorable(self) -> NDArray[np.bool_]:
         """(n,) tracks of which enough features are known."""
         return (~np.isnan(self.points)).sum(axis=1) >= MIN_KNOWN

@@ -29,9 +29,11 @@ def popularity_as_of(
     exists = int(np.searchsorted(catalogue.known_since, as_of, side="right"))
     out = _Asked(rows)
     out.take(known, 100.0 * charted, _percentiles(charted, exists - len(known)), f"chart:{weeks.chart}")
-    if len(catalogue.popularity):
-        seen = _from_providers(catalogue, max(as_of, newest_observation(catalogue)) if newest else as_of)
-        place = catalogue.row_of.get_indexer(pd.Index(seen["track_id"])) if len(seen) else np.empty(0, dtype=np.intp)
+    until = max(as_of, newest_observation(catalogue)) if newest else as_of
+    # Most dates lie before anything was observed.
+    if len(catalogue.popularity) and until >= catalogue.observed_since:
+        seen = _from_providers(catalogue, until)
+        place = catalogue.row_of.get_indexer(pd.Index(seen["track_id"]))
         seen, at = seen[place >= 0], place[place >= 0]
         values = seen["popularity"].to_numpy(dtype=float)
         for provider, part in pd.Series(np.arange(len(seen))).groupby(seen["provider"].to_numpy()).indices.items():
