@@ -10,6 +10,7 @@ import pytest
 from soundscope.match.credits import parse_credit
 from soundscope.match.normalise import RULES
 from soundscope.match.plain import plain_artist_keys, plain_title_keys
+from soundscope.match.reach import may_name_guests
 from soundscope.match.titles import parse_title
 
 _WORDS = ["The", "a", "An", "love", "Me", "Ain't", "'til", "rock", "n'", "Two", "IV", "part", "I", "remix", "Radio", "Edit", "feat", "with", "and", "x", "Live", "Jr",
@@ -42,6 +43,8 @@ def test_plain_titles_have_the_key_of_the_full_rules() -> None:
     assert len(kept) > 100
     full = [parse_title(text) for text in kept]
     assert [(title.full, title.kinds, title.notes) for title in full] == [(key, frozenset(), "") for key in keys]
+    said = [(title.core, title.sides, title.parts, title.featured) for title in full]
+    assert said == [(key, (), frozenset(), "") for key in keys]
 
 
 def test_plain_artists_have_the_key_of_the_full_rules() -> None:
@@ -49,7 +52,22 @@ def test_plain_artists_have_the_key_of_the_full_rules() -> None:
     plain, keys = plain_artist_keys(pa.array(texts))
     kept = [text for text, is_plain in zip(texts, plain, strict=True) if is_plain]
     assert {"Yaz", "2 Pac", "112"} <= set(kept)
-    assert [parse_credit(text).parts[0] for text in kept] == list(keys)
+    assert [parse_credit(text).parts for text in kept] == [(key,) for key in keys]
+    assert [parse_credit(text).names for text in kept] == [frozenset((key,)) for key in keys]
+
+
+def test_only_titles_that_may_name_a_guest_do() -> None:
+    texts = [
+        *TEXTS,
+        *ODD,
+        *EXAMPLES,
+        *(f"Love {sign}" for sign in ("(with Me)", "- duet with Me", "【feat. Me】", "ＦＥＡＴ Me", "w/ Me", "〜with Me〜")),
+    ]
+    may = may_name_guests(pa.array(texts))
+    names = [text for text in texts if text.strip() and parse_title(text).featured]
+    assert len(names) > 20
+    assert set(names) <= {text for text, one in zip(texts, may, strict=True) if one}
+    assert not may.all()
 
 
 @pytest.mark.parametrize("text", ["Love Remix", "Two Hearts", "Part IV", "Love feat Me", "Rock 'n' Roll", "Love (Live)", "Café"])
