@@ -13,9 +13,9 @@ from soundscope.app import site, warm  # noqa: F401
 _SWITCH_S = 0.0005
 
 if __name__ == "__main__":
-    # Streamlit looks at the stack once; the first look at it reads where each module lies, which takes a fifth of a second.
-    inspect.stack()
     sys.setswitchinterval(_SWITCH_S)
     warm.before_serving()
+    # Streamlit looks at the stack once; the first look at it reads where each module lies, which takes a fifth of a second.
+    inspect.stack()
     sys.argv[0] = "streamlit"
     main(prog_name="streamlit")
