@@ -111,7 +111,12 @@ def _ask(session: Session, batch: Batch, progress: Callable[[int, int], None] | 
 
 
 def _mine(session: Session, batch: Batch) -> Batch:
-    """The batch without what another run, perhaps on another machine, is asking for now or has settled since this was planned."""
+    """The batch without what a run on another machine is asking for now or has settled since this was planned.
+
+    On one machine runs take turns, and a claim would only keep the next run from what a run on a full disk could not let go of.
+    """
+    if session.ledger.shared is None:
+        return batch
     keys = {unit.key: unit_kind(batch.kind, unit.key) for unit in batch.units}
     given = claim(session.ledger, session.run_id, batch.provider, keys, session.planned_at)
     if len(given) < len(keys):
