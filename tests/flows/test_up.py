@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from flows.children import Child, free_port
 from flows.locks import is_held
@@ -153,6 +155,9 @@ class Api:
         kept = json.loads(Path(state["credentials_file"]).read_text())
         self.session = requests.Session()
         self.session.auth = (kept["user"], kept["password"])
+        # 503 means that SQLite was locked and nothing was done; Prefect's own client asks again too.
+        again = Retry(total=6, backoff_factor=0.5, status_forcelist=[503], allowed_methods=None)
+        self.session.mount("http://", HTTPAdapter(max_retries=again))
         self.url = f"{state['dashboard']}/api"
         asked = {"client": "test"}
         token = self.session.get(f"{self.url}/csrf-token", params=asked, timeout=10).json()["token"]
