@@ -71,12 +71,17 @@ def build_models(
     board = _Board(models)
     thread = threading.Thread(target=board.run, args=(run, select, exclude, full), name="dbt")
     futures: dict[str, PrefectFuture[ModelResult]] = {}
-    for model in models:
-        parents = [futures[name] for name in model.parents if name in futures]
-        futures[model.name] = submit(
-            "sql-model", f"sql {model.name}", partial(board.wait_for, model.name), after=parents or after, tags=["sql"]
-        )
-    thread.start()
+    try:
+        for model in models:
+            parents = [futures[name] for name in model.parents if name in futures]
+            futures[model.name] = submit(
+                "sql-model", f"sql {model.name}", partial(board.wait_for, model.name), after=parents or after, tags=["sql"]
+            )
+        thread.start()
+    except BaseException:
+        # A signal, or a server that is gone: the run ends here, and tasks that wait for dbt, which never began, would keep it from ending.
+        board.close()
+        raise
     thread.join()
     wait(list(futures.values()))
     if board.error:
@@ -101,8 +106,12 @@ class _Board:
         except BaseException as error:  # noqa: BLE001 - handed to the flow, which raises it
             self.error = error
         finally:
-            for event in self._events.values():
-                event.set()
+            self.close()
+
+    def close(self) -> None:
+        """No more results will come."""
+        for event in self._events.values():
+            event.set()
 
     def _hang(self, result: ModelResult) -> None:
         self.results[result.name] = result
