@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Literal
@@ -100,6 +100,15 @@ def ago(instant: Any) -> str:
 def nothing(sentence: str) -> None:
     """A sentence where a picture would be, if there is nothing to draw."""
     st.info(sentence, icon=":material/info:")
+
+
+@st.fragment
+def more(label: str, key: str, draw: Callable[..., None], *given: Any) -> None:
+    """A part of a page that is made when it is opened, which the address keeps under `key`; `draw` is called with what is given."""
+    part = st.expander(label, key=key, bind="query-params")
+    if part.open:
+        with part:
+            draw(*given)
 
 
 def pick_chart(source: Source, charts: Sequence[str]) -> str:

@@ -31,6 +31,15 @@ _MARKS = {
     "diamond": "transform:rotate(45deg) scale(.8)",
     "triangle-up": "clip-path:polygon(50% 0,100% 100%,0 100%)",
 }
+_CONFIG = alt.Config(
+    axis=alt.AxisConfig(labelLimit=220, titleFontWeight="normal", gridOpacity=0.5),
+    axisBand=alt.AxisConfig(labelOverlap=False),
+    # Charts that stand below each other have one time axis only if their other axes are of one width.
+    axisYQuantitative=alt.AxisConfig(minExtent=34),
+    axisXQuantitative=alt.AxisConfig(tickCount=8),
+    view=alt.ViewConfig(strokeOpacity=0),
+    legend=alt.LegendConfig(orient="top", title=None, labelLimit=180),
+)
 
 
 class _Unchecked:
@@ -81,15 +90,8 @@ def draw(chart: Any, alternative: str, *, height: int = 300, key: str | None = N
     Returns:
         The state of the selection, or None.
     """
-    shown = chart.properties(height=height).configure_axis(labelLimit=220, titleFontWeight="normal", gridOpacity=0.5)
-    shown = (
-        # Charts that stand below each other have one time axis only if their other axes are of one width.
-        shown.configure_axisBand(labelOverlap=False)
-        .configure_axisYQuantitative(minExtent=34)
-        .configure_axisXQuantitative(tickCount=8)
-        .configure_view(strokeOpacity=0)
-        .configure_legend(orient="top", title=None, labelLimit=180)
-    )
+    # One call: each of the `configure` methods copies the whole chart.
+    shown = chart.properties(height=height, config=_CONFIG)
     given: Any = _Unchecked(shown)
     if select is None:
         st.altair_chart(given, width="stretch", alt=alternative, key=key)
@@ -145,7 +147,7 @@ def probabilities(labels: pd.DataFrame, known: Genres) -> Any:
         alt.X("probability:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"), title="probability"),
     )
     colour = alt.Color("genre:N", legend=None, scale=scale_of(known, names))
-    bars = base.mark_bar(height=18).encode(colour, tooltip=["genre", alt.Tooltip("probability:Q", format=".1%")])
+    bars = base.mark_bar(height=18).encode(colour, tooltip=[alt.Tooltip("genre:N"), alt.Tooltip("probability:Q", format=".1%")])
     figures = base.mark_text(align="left", dx=4, color=GREY, fontWeight="bold").encode(
         text=alt.Text("probability:Q", format=".0%")
     )

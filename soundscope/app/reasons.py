@@ -119,7 +119,7 @@ def show_contributions(parts: Any, alternative: str, axis: str) -> None:
     bars = alt.Chart(drawn).mark_bar(height=13).encode(
         alt.Y("label:N", sort=None, title=None), alt.X("contribution:Q", title=axis),
         alt.Color("side:N", legend=None, scale=alt.Scale(domain=["for", "against"], range=[look.FOR, look.AGAINST])),
-        tooltip=["label", alt.Tooltip("contribution:Q", format="+.2f"), alt.Tooltip("words", title="its value")],
+        tooltip=[alt.Tooltip("label:N"), alt.Tooltip("contribution:Q", format="+.2f"), alt.Tooltip("words:N", title="its value")],
     )  # fmt: skip
     told = ", ".join(f"{r.label} {r.contribution:+.2f}" for r in drawn.head(5).itertuples())
     look.draw(bars, f"{alternative}: {told}", height=look.rows_height(len(drawn)))

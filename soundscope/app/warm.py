@@ -1,4 +1,4 @@
-"""What takes a second or two the first time, done before it is asked for: the index of titles, sounds, the chart's profile, the model."""
+"""What takes a second or two the first time, done before it is asked for: the index of titles, sounds, the chart's profile, the model and its calibration."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit import runtime
 
 from soundscope.app import fit, nearest, predict, search
+from soundscope.app.calibration import calibration
 from soundscope.app.source import Source, newest, settings
 from soundscope.errors import SoundScopeError
 
@@ -71,5 +72,6 @@ def _prepare(source: Source) -> None:
         chosen = predict.champion(source)
         if chosen is not None:
             predict.model(str(chosen["model_id"]), chosen["artefact_sha256"])
+            calibration(source, str(chosen["model_id"]), str(chosen["target"]))
     except (SoundScopeError, duckdb.Error) as error:
         _LOG.info("release %s: %s", source.release_id, error)

@@ -57,10 +57,21 @@ def _is_whole(page: Any, path: str, says: tuple[str, ...]) -> None:
     footer(page)
     wrong = page.locator("[data-testid=stException], [data-testid=stAlertContentError]").all_inner_texts()
     assert not wrong, (path, wrong)
+    # The browser fetches some parts of a page only when they are first drawn, so words may come after the page's last line.
+    missing = _missing(page, says)
+    for _ in range(50):
+        if not missing:
+            break
+        page.wait_for_timeout(200)
+        missing = _missing(page, says)
+    assert not missing, (path, missing)
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= page.viewport_size["width"], path
+
+
+def _missing(page: Any, says: tuple[str, ...]) -> list[str]:
     # Cells of tables are drawn, not written; a table's own text for readers aloud counts as written.
     said = page.locator("[data-testid=stMain]").inner_text() + page.locator("[data-testid=stMain]").inner_html()
-    assert not [words for words in says if words not in said], path
-    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= page.viewport_size["width"], path
+    return [words for words in says if words not in said]
 
 
 def _search(page: Any, address: str) -> None:

@@ -158,6 +158,14 @@ def test_old_charts_are_compared_with_the_newest_popularity(tmp_path: Path, open
     assert expected is not None
     assert text.escape(expected[0]) in words(test)
     assert "the newest one that is known stands for it" in words(test)
+    # The same song as a live take is listed only when versions are asked for.
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    with duckdb.connect(str(next((tmp_path / "warehouse" / "releases").glob("*.duckdb")))) as con:
+        con.execute("update marts.track_features set title = title || ' - Live' where title = ?", [expected[0]])
+    live = text.escape(f"{expected[0]} - Live")
+    assert live not in words(open_page(tmp_path, "fits"))
+    assert live in words(open_page(tmp_path, "fits", versions="true"))
 
 
 def test_a_file_of_tracks_is_answered(whole: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:

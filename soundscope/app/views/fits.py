@@ -11,8 +11,11 @@ import streamlit as st
 
 from soundscope.app import frame, genres, look, text
 from soundscope.app.source import Source
+from soundscope.match.titles import parse_title
 
 _LIMIT = 500
+# A recording of its own, though its title says more than its name.
+_NO_VERSION = frozenset({"dated", "part of a work"})
 _DRAWN = 200
 _NAMED = 6
 # Popularity and gap as of the chart's date; where that is hardly known, the newest popularity, compared in the same way: alignment less the
@@ -89,7 +92,10 @@ def show(source: Source) -> None:
     misfits = kind != "Sleepers"
     today = _today(source, chart)
     sql = _LIST.format(**(_NEWEST if today else _AS_OF))
-    rows = source.ask(sql, {"chart": chart, "misfits": misfits, "limit": _LIMIT, **_filters(source)})
+    rows = source.ask(sql, {"chart": chart, "misfits": misfits, "limit": 2 * _LIMIT, **_filters(source)})
+    if not misfits and not st.toggle("Live takes, remixes and other versions too", key="versions", bind="query-params"):
+        rows = rows[~rows["title"].map(_is_version).astype(bool)]
+    rows = rows.head(_LIMIT).reset_index(drop=True)
     if rows.empty:
         frame.nothing(
             "No track of this choice has both a fit and a popularity that differs from it. Widen the filters; `soundscope doctor` says "
@@ -100,6 +106,11 @@ def show(source: Source) -> None:
     _map(rows, source, misfits)
     frame.table(rows, source, "marts.popularity_alignment", _COLUMNS, str(kind), opens=True, key="fits")
     _downloads(rows, f"soundscope-{'misfits' if misfits else 'sleepers'}-{date.today():%Y%m%d}")
+
+
+def _is_version(title: Any) -> bool:
+    """Whether a title names a live take, a remix, a copy by somebody else or the like."""
+    return isinstance(title, str) and bool(parse_title(title).kinds - _NO_VERSION)
 
 
 def _today(source: Source, chart: str) -> bool:
@@ -163,9 +174,9 @@ def _map(rows: Any, source: Source, misfits: bool) -> None:
     y = alt.Y("alignment:Q", title="fit (0 to 100)", scale=near, axis=alt.Axis(tickCount=5))
     dots = alt.Chart(drawn).mark_circle(size=70, opacity=0.8).encode(
         x, y, alt.Color("group:N", scale=look.scale_of(known, names), sort=names, legend=None),
-        tooltip=["title", "artist", "genre", alt.Tooltip("alignment", title="fit"), "popularity", alt.Tooltip("popularity_gap", title="gap")],
+        tooltip=[alt.Tooltip("title:N"), alt.Tooltip("artist:N"), alt.Tooltip("genre:N"), alt.Tooltip("alignment:Q", title="fit"), alt.Tooltip("popularity:Q"), alt.Tooltip("popularity_gap:Q", title="gap")],
     )  # fmt: skip
-    words = alt.Chart(_apart(drawn)).mark_text(align="left", dx=7, color=look.GREY, fontSize=11).encode(x, y, text="label:N")
+    words = alt.Chart(_apart(drawn)).mark_text(align="left", dx=7, color=look.GREY, fontSize=11).encode(x, y, alt.Text("label:N"))
     what = "hits that fit little" if misfits else "songs that fit and are little known"
     look.draw(alt.layer(dots, words), f"Fit against popularity of {len(drawn)} {what}", height=380)
 

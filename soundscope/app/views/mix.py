@@ -72,7 +72,7 @@ def genres_over_time(source: Source, chart: str, span: tuple[int, int], _genre: 
         .encode(
             alt.X("date:T", timeUnit=unit, title=None), alt.Y("share:Q", stack="normalize", title="share of entries with a known genre", axis=alt.Axis(format="%")),
             alt.Color("genre:N", scale=look.scale_of(known, names), sort=names, legend=None), alt.Order("place:Q"),
-            tooltip=[alt.Tooltip("date:T", format="%B %Y"), "genre", alt.Tooltip("share:Q", format=".0%"), alt.Tooltip("coverage:Q", format=".0%", title="genre known")],
+            tooltip=[alt.Tooltip("date:T", format="%B %Y"), alt.Tooltip("genre:N"), alt.Tooltip("share:Q", format=".0%"), alt.Tooltip("coverage:Q", format=".0%", title="genre known")],
         )
     )  # fmt: skip
     look.draw(

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import altair as alt
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from soundscope.app import frame, look, text
+from soundscope.app.calibration import calibration
 from soundscope.app.source import Source, plain
 from soundscope.errors import SoundScopeError
 from soundscope.genre import registry
@@ -41,8 +41,6 @@ _LEVELS = {
     "shifted": look.VERMILION,
 }
 _STEADY = ("none", "steady")
-_CALIBRATED_ON = 40_000
-_LABEL = {"genre": "genre", "family": "family", "mood": "mood"}
 
 
 def show(source: Source) -> None:
@@ -81,7 +79,7 @@ def show(source: Source) -> None:
             _calibration(source, chosen, models)
         _listens(source, chosen)
         _drift(source, chosen)
-        _card(source, chosen)
+        frame.more("Model card", "card", _card, source, chosen)
     _verdicts(source, models)
 
 
@@ -143,7 +141,7 @@ def _compare(source: Source, models: pd.DataFrame, measured: list[str]) -> None:
                 alt.Tooltip("ci_high:Q", format=".3f"),
             ],
         ),
-        base.mark_text(dy=-14, fontWeight="bold").encode(alt.X("value:Q"), text="shown:N"),
+        base.mark_text(dy=-14, fontWeight="bold").encode(alt.X("value:Q"), alt.Text("shown:N")),
     ]
     if len(majority):
         guess = pd.DataFrame({"value": [float(majority.iloc[0])]})
@@ -175,7 +173,7 @@ def _confusion(source: Source, model_id: str, split: str) -> None:
     cells = alt.Chart(rows).mark_rect().encode(
         alt.X("predicted:N", sort=order, title="what the model says", axis=alt.Axis(labelAngle=-60)), alt.Y("true_genre:N", sort=order, title="the label"),
         alt.Color("share:Q", scale=alt.Scale(scheme="blues", domain=[0, 1]), legend=alt.Legend(format="%", title="share of the label", orient="bottom")),
-        tooltip=["true_genre", "predicted", "n", alt.Tooltip("share:Q", format=".0%")],
+        tooltip=[alt.Tooltip("true_genre:N"), alt.Tooltip("predicted:N"), alt.Tooltip("n:Q"), alt.Tooltip("share:Q", format=".0%")],
     )  # fmt: skip
     wrong = rows[(rows["true_genre"] != rows["predicted"]) & (rows["predicted"] != "(other)")].nlargest(1, "n")
     told = (
@@ -222,52 +220,27 @@ def _per_genre(source: Source, model_id: str, split: str) -> None:
 
 def _calibration(source: Source, model_id: str, models: Any) -> None:
     st.subheader("Can its probabilities be believed?", anchor=False)
-    target = str(models.loc[models["model_id"] == model_id, "target"].iloc[0])
-    label = _LABEL.get(target, "genre")
-    scored = source.one("select count(*) as n from ml.predictions where model_id = ? and rank = 1", [model_id])
-    every = (scored["n"] if scored else 0) // _CALIBRATED_ON + 1
-    rows = source.ask(
-        f"select p.track_id, f.recording_id, p.probability, p.genre = f.{label} as is_right, f.{label} in (select class from ml.model_metrics "
-        f"where model_id = p.model_id) as can_be_named from ml.predictions p join marts.track_features f on f.track_id = p.track_id "
-        f"where p.model_id = ? and p.rank = 1 and f.{label} is not null and hash(p.track_id) % ? = 0",
-        [model_id, every],
-    )
-    try:
-        models_folder = source.settings.paths.models
-        seen = registry.has_seen(models_folder, model_id, rows["track_id"]) | registry.has_seen(
-            models_folder, model_id, rows["recording_id"]
-        )
-    except (SoundScopeError, OSError):
-        seen = np.ones(len(rows), dtype=bool)
-    nameless = int((~seen & ~rows["can_be_named"]).sum())
-    rows = rows[~seen & rows["can_be_named"]]
-    if len(rows) < 20:
+    found = calibration(source, model_id, str(models.loc[models["model_id"] == model_id, "target"].iloc[0]))
+    if found.n < 20:
         frame.nothing("Too few labelled tracks that this model never saw have been scored with it to say.")
         return
-    bins = np.minimum((rows["probability"] * 10).astype(int), 9)
-    drawn = (
-        rows.assign(bin=bins)
-        .groupby("bin")
-        .agg(said=("probability", "mean"), right=("is_right", "mean"), n=("is_right", "size"))
-        .reset_index()
-    )
-    error = 2 * np.sqrt(drawn["right"] * (1 - drawn["right"]) / drawn["n"] + 1 / (4 * drawn["n"] ** 2))
-    drawn = drawn.assign(low=(drawn["right"] - error).clip(0), high=(drawn["right"] + error).clip(upper=1))
     scale = alt.Scale(domain=[0, 1])
     ideal = (
         alt.Chart(pd.DataFrame({"v": [0, 1]})).mark_line(strokeDash=[4, 4], color=look.GREY).encode(alt.X("v:Q"), alt.Y("v:Q"))
     )
-    base = alt.Chart(drawn).encode(alt.X("said:Q", title="what the model says", scale=scale, axis=alt.Axis(format="%")))
+    base = alt.Chart(found.bins).encode(alt.X("said:Q", title="what the model says", scale=scale, axis=alt.Axis(format="%")))
     bars = base.mark_rule(color=look.BLUE, opacity=0.4, strokeWidth=3).encode(alt.Y("low:Q"), alt.Y2("high:Q"))
     dots = base.mark_circle(color=look.BLUE, opacity=1).encode(
         alt.Y("right:Q", title="how often it is right", scale=scale, axis=alt.Axis(format="%")), alt.Size("n:Q", legend=None, scale=alt.Scale(range=[30, 250])),
-        tooltip=[alt.Tooltip("said:Q", format=".0%"), alt.Tooltip("right:Q", format=".0%"), "n"],
+        tooltip=[alt.Tooltip("said:Q", format=".0%"), alt.Tooltip("right:Q", format=".0%"), alt.Tooltip("n:Q")],
     )  # fmt: skip
     look.draw(alt.layer(ideal, bars, dots), "How often the model is right against the probability it gives", height=260)
-    others = f" {nameless:,} more carry a label that it was not trained on, so it cannot be right about them." if nameless else ""
-    st.caption(
-        f"On the dashed line its probabilities are what they say. {len(rows):,} labelled tracks that it never saw.{others}"
+    others = (
+        f" {found.n_nameless:,} more carry a label that it was not trained on, so it cannot be right about them."
+        if found.n_nameless
+        else ""
     )
+    st.caption(f"On the dashed line its probabilities are what they say. {found.n:,} labelled tracks that it never saw.{others}")
 
 
 def _listens(source: Source, model_id: str) -> None:
@@ -282,7 +255,7 @@ def _listens(source: Source, model_id: str) -> None:
     drawn = rows.assign(label=[text.feature_name(str(f)) for f in rows["feature"]])
     base = alt.Chart(drawn).encode(alt.Y("label:N", sort=None, title=None))
     bars = base.mark_bar(height=12, color=look.BLUE).encode(
-        alt.X("value:Q", title="log-loss lost without it"), tooltip=["label", alt.Tooltip("value:Q", format=".3f")]
+        alt.X("value:Q", title="log-loss lost without it"), tooltip=[alt.Tooltip("label:N"), alt.Tooltip("value:Q", format=".3f")]
     )
     told = ", ".join(f"{r.label} {r.value:.2f}" for r in drawn.head(5).itertuples())
     look.draw(bars, f"What the model listens to most: {told}", height=look.rows_height(len(drawn)))
@@ -315,7 +288,7 @@ def _drift(source: Source, model_id: str) -> None:
     bars = alt.Chart(drawn).mark_bar(height=12).encode(
         alt.Y("label:N", sort=None, title=None), alt.X("psi:Q", title="population stability index (below 0.1 steady, above 0.25 shifted)"),
         alt.Color("level:N", scale=alt.Scale(domain=levels, range=[_LEVELS[level] for level in levels])),
-        tooltip=["label", alt.Tooltip("psi:Q", format=".3f"), "level"],
+        tooltip=[alt.Tooltip("label:N"), alt.Tooltip("psi:Q", format=".3f"), alt.Tooltip("level:N")],
     )  # fmt: skip
     look.draw(
         bars,
@@ -325,26 +298,25 @@ def _drift(source: Source, model_id: str) -> None:
 
 
 def _card(source: Source, model_id: str) -> None:
-    with st.expander("Model card"):
-        try:
-            card: dict[str, Any] = registry.read_card(source.settings.paths.models, model_id)
-        except SoundScopeError as error:
-            frame.nothing(f"{text.escape(error.message)}")
-            return
-        facts = {
-            "Names": f"{len(card.get('classes', []))} {card.get('target')} labels", "Trained": str(card.get("trained_at")), "On": f"{card.get('n_train', 0):,} tracks of release {card.get('release_id')}",
-            "Providers": _pairs(card.get("providers")), "Licences": _pairs(card.get("licences")), "Left out": _pairs(card.get("left_out")), "Sees": str(card.get("inputs")),
-            "Meant for": str(card.get("meant_for")), "File": f"SHA-256 {str(card.get('sha256'))[:16]}…", "Seed": str(card.get("seed")),
-        }  # fmt: skip
-        st.markdown("\n".join(f"- **{name}**: {text.escape(value)}" for name, value in facts.items() if value))
-        st.download_button(
-            "Download the card (JSON)",
-            json.dumps(card, indent=2),
-            f"{model_id}.json",
-            "application/json",
-            on_click="ignore",
-            key="card",
-        )
+    try:
+        card: dict[str, Any] = registry.read_card(source.settings.paths.models, model_id)
+    except SoundScopeError as error:
+        frame.nothing(f"{text.escape(error.message)}")
+        return
+    facts = {
+        "Names": f"{len(card.get('classes', []))} {card.get('target')} labels", "Trained": str(card.get("trained_at")), "On": f"{card.get('n_train', 0):,} tracks of release {card.get('release_id')}",
+        "Providers": _pairs(card.get("providers")), "Licences": _pairs(card.get("licences")), "Left out": _pairs(card.get("left_out")), "Sees": str(card.get("inputs")),
+        "Meant for": str(card.get("meant_for")), "File": f"SHA-256 {str(card.get('sha256'))[:16]}…", "Seed": str(card.get("seed")),
+    }  # fmt: skip
+    st.markdown("\n".join(f"- **{name}**: {text.escape(value)}" for name, value in facts.items() if value))
+    st.download_button(
+        "Download the card (JSON)",
+        json.dumps(card, indent=2),
+        f"{model_id}.json",
+        "application/json",
+        on_click="ignore",
+        key="card_file",
+    )
 
 
 def _pairs(values: Any) -> str:
@@ -369,15 +341,18 @@ def _verdicts(source: Source, models: Any) -> None:
         st.markdown(
             f"- {text.day(when)}, {when:%H:%M}: {text.escape(str(row.algorithm).replace('_', ' '))} {words.get(row.verdict, text.escape(row.verdict))}: {text.escape(row.reason)}"
         )
-    with st.expander("All models"):
-        columns = {
-            "model_id": "Model",
-            "trained_at": "Trained (UTC)",
-            "target": "Target",
-            "verdict": "Verdict",
-            "is_champion": "Champion",
-            "n_train": "Tracks",
-            "n_classes": "Classes",
-            "reason": "Why",
-        }
-        frame.table(models, source, "ml.model_runs", columns, "All models with their verdicts", key="all_models")
+    frame.more("All models", "every_model", _every_model, source, models)
+
+
+def _every_model(source: Source, models: Any) -> None:
+    columns = {
+        "model_id": "Model",
+        "trained_at": "Trained (UTC)",
+        "target": "Target",
+        "verdict": "Verdict",
+        "is_champion": "Champion",
+        "n_train": "Tracks",
+        "n_classes": "Classes",
+        "reason": "Why",
+    }
+    frame.table(models, source, "ml.model_runs", columns, "All models with their verdicts", key="all_models")

@@ -152,8 +152,8 @@ def _sound(source: Source, chart: str, day: Any) -> None:
         alt.X("size:Q", title="change, in the spread between songs (faint: within chance)"),
         color=alt.condition("datum.size > 0", alt.value(look.BLUE), alt.value(look.ORANGE)),
         tooltip=[
-            alt.Tooltip("label", title="feature"),
-            alt.Tooltip("words", title="change"),
+            alt.Tooltip("label:N", title="feature"),
+            alt.Tooltip("words:N", title="change"),
             alt.Tooltip("coverage:Q", title="coverage", format=".0%"),
         ],
     )

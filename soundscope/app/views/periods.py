@@ -67,9 +67,9 @@ def show(source: Source, chart: str, span: tuple[int, int], genre: str | None) -
     dots = base.mark_point(filled=True, size=90, opacity=1).encode(
         alt.X("place:Q", title="standard deviations from the average of all tracks"),
         tooltip=[
-            "label",
-            "period",
-            alt.Tooltip("words", title="mean"),
+            alt.Tooltip("label:N"),
+            alt.Tooltip("period:N"),
+            alt.Tooltip("words:N", title="mean"),
             alt.Tooltip("n_tracks:Q", title="songs"),
             alt.Tooltip("coverage:Q", format=".0%"),
         ],

@@ -63,7 +63,7 @@ def _matches(source: Source) -> None:
         alt.X("decade:N", title=None, axis=alt.Axis(labelAngle=0)), alt.XOffset("what:N", sort=list(names.values())),
         alt.Y("share:Q", title="share of entries", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
         alt.Color("what:N", sort=list(names.values()), scale=alt.Scale(domain=list(names.values()), range=[look.BLUE, look.ORANGE])),
-        tooltip=["decade", "what", alt.Tooltip("share:Q", format=".1%"), alt.Tooltip("entries:Q", format=",")],
+        tooltip=[alt.Tooltip("decade:N"), alt.Tooltip("what:N"), alt.Tooltip("share:Q", format=".1%"), alt.Tooltip("entries:Q", format=",")],
     )  # fmt: skip
     look.draw(
         bars,
@@ -89,7 +89,7 @@ def _quarantine(source: Source) -> None:
     )
     by_reason = named.groupby("reason", as_index=False)["n"].sum().nlargest(10, "n")
     bars = alt.Chart(by_reason).mark_bar(height=14, color=look.VERMILION).encode(
-        alt.Y("reason:N", sort="-x", title=None, axis=alt.Axis(labelLimit=260)), alt.X("n:Q", title="values or rows", axis=alt.Axis(tickMinStep=1, format=",d")), tooltip=["reason", "n"],
+        alt.Y("reason:N", sort="-x", title=None, axis=alt.Axis(labelLimit=260)), alt.X("n:Q", title="values or rows", axis=alt.Axis(tickMinStep=1, format=",d")), tooltip=[alt.Tooltip("reason:N"), alt.Tooltip("n:Q")],
     )  # fmt: skip
     look.draw(
         bars,
@@ -233,8 +233,11 @@ def _checks(source: Source) -> None:
     }
     if len(odd):
         frame.table(odd, source, "ops.check_results", columns, "Checks that found something", key="odd_checks")
-    with st.expander("All checks with their newest result"):
-        frame.table(rows, source, "ops.check_results", columns, "All checks", key="checks")
+    frame.more(
+        "All checks with their newest result",
+        "every_check",
+        lambda: frame.table(rows, source, "ops.check_results", columns, "All checks", key="checks"),
+    )
 
 
 def _found(message: object, failures: object) -> str:

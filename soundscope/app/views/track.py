@@ -47,7 +47,7 @@ def show(source: Source) -> None:
         _alignment(source, track)
         _genre(source, track)
     _nearest(source, track)
-    _provenance(source, track)
+    frame.more("Where each value came from", "sources", _provenance, source, track)
 
 
 @st.fragment
@@ -194,38 +194,37 @@ def _nearest(source: Source, track: dict[str, Any]) -> None:
 
 
 def _provenance(source: Source, track: dict[str, Any]) -> None:
-    with st.expander("Where each value came from"):
-        whose = track["feature_track_id"]
-        sound = source.ask(
-            "select provider, licence, train_ok, fetched_at from core.audio_features where track_id = ? order by provider",
-            [whose],
+    whose = track["feature_track_id"]
+    sound = source.ask(
+        "select provider, licence, train_ok, fetched_at from core.audio_features where track_id = ? order by provider",
+        [whose],
+    )
+    labels = source.ask(
+        "select genre, source, raw_label, provider from core.track_genres where track_id = ? order by genre, source",
+        [track["track_id"]],
+    )
+    ids = {"Our id": track["track_id"], "Spotify id": track["spotify_id"], "ISRC": track["isrc"]}
+    st.markdown("\n".join(f"- {name}: {text.escape(value)}" for name, value in ids.items() if value))
+    if whose and whose != track["track_id"]:
+        st.markdown(f"- Its sound was measured on another release of the same recording: {text.escape(whose)}")
+    st.markdown(
+        f"- Popularity: {text.escape(text.provider_name(track['popularity_provider'])) if track['popularity_provider'] else 'unknown'}; mood: {text.escape(track['mood_source'])}"
+    )
+    if len(sound):
+        frame.table(
+            sound,
+            source,
+            "core.audio_features",
+            {"provider": "Sound from", "licence": "Licence", "train_ok": "Models may use it", "fetched_at": "Fetched (UTC)"},
+            "Who measured the sound",
+            key="from_sound",
         )
-        labels = source.ask(
-            "select genre, source, raw_label, provider from core.track_genres where track_id = ? order by genre, source",
-            [track["track_id"]],
+    if len(labels):
+        frame.table(
+            labels,
+            source,
+            "core.track_genres",
+            {"genre": "Genre", "source": "Said by", "raw_label": "As spelt there", "provider": "Provider"},
+            "Who gave which genre",
+            key="from_genre",
         )
-        ids = {"Our id": track["track_id"], "Spotify id": track["spotify_id"], "ISRC": track["isrc"]}
-        st.markdown("\n".join(f"- {name}: {text.escape(value)}" for name, value in ids.items() if value))
-        if whose and whose != track["track_id"]:
-            st.markdown(f"- Its sound was measured on another release of the same recording: {text.escape(whose)}")
-        st.markdown(
-            f"- Popularity: {text.escape(text.provider_name(track['popularity_provider'])) if track['popularity_provider'] else 'unknown'}; mood: {text.escape(track['mood_source'])}"
-        )
-        if len(sound):
-            frame.table(
-                sound,
-                source,
-                "core.audio_features",
-                {"provider": "Sound from", "licence": "Licence", "train_ok": "Models may use it", "fetched_at": "Fetched (UTC)"},
-                "Who measured the sound",
-                key="from_sound",
-            )
-        if len(labels):
-            frame.table(
-                labels,
-                source,
-                "core.track_genres",
-                {"genre": "Genre", "source": "Said by", "raw_label": "As spelt there", "provider": "Provider"},
-                "Who gave which genre",
-                key="from_genre",
-            )

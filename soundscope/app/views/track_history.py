@@ -49,7 +49,7 @@ def charts(source: Source, track: dict[str, Any]) -> None:
         x,
         alt.Y("rank:Q", title="rank (1 is the top)", scale=alt.Scale(reverse=True, domain=[1, max(int(rows["rank"].max()), 10)], nice=False), axis=alt.Axis(tickMinStep=1, format="d")),
         alt.Color("chart:N", scale=alt.Scale(range=[look.BLUE, look.ORANGE, look.GREEN, look.PURPLE]), legend=alt.Legend() if len(best) > 1 else None),
-        tooltip=["chart", alt.Tooltip("date:T", format="%d %B %Y"), "rank", alt.Tooltip("weeks_on_chart", title="weeks so far")],
+        tooltip=[alt.Tooltip("chart:N"), alt.Tooltip("date:T", format="%d %B %Y"), alt.Tooltip("rank:Q"), alt.Tooltip("weeks_on_chart:Q", title="weeks so far")],
     )  # fmt: skip
     layers: list[alt.Chart] = [base.mark_line().encode(alt.Detail("run:N")), base.mark_circle(size=28)]
     if laid_over:

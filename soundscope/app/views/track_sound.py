@@ -97,14 +97,14 @@ def _layers(drawn: pd.DataFrame, names: list[str], spread: str, colours: dict[st
         .mark_rule(strokeWidth=7, opacity=0.25, color=look.ORANGE)
         .encode(y, alt.X("low:Q"), alt.X2("high:Q"))
     )
-    tips = ["label", "who", alt.Tooltip("words", title="value")]
+    tips = [alt.Tooltip("label:N"), alt.Tooltip("who:N"), alt.Tooltip("words:N", title="value")]
     others = alt.Chart(drawn[drawn["who"] != _OWN]).mark_point(filled=True, size=60, opacity=0.85)
     own = drawn[drawn["who"] == _OWN]
     mine = alt.Chart(own).mark_point(filled=True, size=150, opacity=1)
     said = (
         alt.Chart(own.assign(end=1.02))
         .mark_text(align="left", fontSize=12, color=look.GREY, fontWeight="bold")
-        .encode(y, alt.X("end:Q"), text="words")
+        .encode(y, alt.X("end:Q"), alt.Text("words:N"))
     )
     return alt.layer(
         spans, *(marks.encode(y, x, colour, shape, tooltip=tips) for marks in (others, mine)), said

@@ -13,6 +13,8 @@ from soundscope.app.source import Source
 from soundscope.app.views import mix, periods
 
 _MOST_POINTS = 450
+# Points to click at are dearer to draw than a line, and so many lie close enough to hit.
+_MOST_SPOTS = 150
 _LONG = 12
 _ALL = "all genres"
 _TREND = """
@@ -157,7 +159,7 @@ def _draw_trend(drawn: pd.DataFrame, feature: str, colour: str, alternative: str
     lines = look.time_line(drawn, "value", text.FEATURES[feature].axis, colour)
     pick = alt.selection_point(name="year", fields=["date"], nearest=True, on="click", empty=False)
     spots = (
-        alt.Chart(drawn)
+        alt.Chart(drawn.iloc[:: max(len(drawn) // _MOST_SPOTS, 1)])
         .mark_point(color=colour, filled=True, size=70)
         .encode(
             alt.X("date:T"),
