@@ -67,9 +67,15 @@ def _load(run: Any, folder: Path, came: str) -> Any:
     from soundscope.ingest.imports import ImportRequest, import_file
     from soundscope.pipeline.steps import load_step
 
-    # The newest weeks come as a small dataset of their own, which the week replaces, as a chart archive's list of recent weeks does.
-    files = {
-        "first": [("tracks", "tracks", "drawn_tracks"), ("charts", "chart", "drawn_charts"), ("recent", "chart", "drawn_recent")],
+    # The newest weeks come as a small dataset of their own, which the week replaces, as a chart archive's list of recent weeks does; so do
+    # the newest tracks.
+    files: dict[str, list[tuple[str, str, str]]] = {
+        "first": [
+            ("tracks", "tracks", "drawn_tracks"),
+            ("earlier", "tracks", "drawn_fresh"),
+            ("charts", "chart", "drawn_charts"),
+            ("recent", "chart", "drawn_recent"),
+        ],
         "week": [("week", "chart", "drawn_recent")],
         "fresh": [("fresh", "tracks", "drawn_fresh")],
     }

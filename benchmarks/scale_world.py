@@ -25,8 +25,8 @@ LARGE_POOL = 300_000
 
 
 def write_world(folder: Path, n_tracks: int, years: int, seed: int) -> None:
-    """Write `tracks.parquet`, `charts.parquet`, `recent.parquet` (the newest week), `week.parquet`: that one and the week that arrives later; and
-    `fresh.parquet`: eight tracks that arrive last.
+    """Write `tracks.parquet`, `charts.parquet`, `recent.parquet` (the newest week), `week.parquet`: that one and the week that arrives later;
+    `earlier.parquet`: a dataset of eight tracks, and `fresh.parquet`: that one with the eight that arrive last.
 
     Args:
         folder: where; made if absent.
@@ -44,9 +44,14 @@ def write_world(folder: Path, n_tracks: int, years: int, seed: int) -> None:
     charts[charts["chart_date"] >= recent].to_parquet(folder / "week.parquet", index=False)
     labels = np.where(np.arange(n_tracks) < LABELLED, np.array(GENRES, dtype=object)[genre], None)
     tracks.assign(genre=labels).to_parquet(folder / "tracks.parquet", index=False)
-    fresh = _tracks(np.random.default_rng(seed + 1), NEW_SONGS, years)[0]
-    fresh["spotify_id"] = [f"{n_tracks + i:022d}" for i in range(NEW_SONGS)]
-    fresh.to_parquet(folder / "fresh.parquet", index=False)
+    _fresh(n_tracks, years, seed).to_parquet(folder / "fresh.parquet", index=False)
+    _fresh(n_tracks, years, seed).head(NEW_SONGS).to_parquet(folder / "earlier.parquet", index=False)
+
+
+def _fresh(n_tracks: int, years: int, seed: int) -> pd.DataFrame:
+    fresh = _tracks(np.random.default_rng(seed + 1), 2 * NEW_SONGS, years)[0]
+    fresh["spotify_id"] = [f"{n_tracks + i:022d}" for i in range(2 * NEW_SONGS)]
+    return fresh
 
 
 def _words(rng: np.random.Generator, n: int) -> np.ndarray:

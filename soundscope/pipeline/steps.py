@@ -28,6 +28,7 @@ from soundscope.pipeline.loading import waits as waits
 from soundscope.pipeline.matching import match_step
 from soundscope.pipeline.ops import ops_tables
 from soundscope.pipeline.run import Run
+from soundscope.pipeline.unfinished import building, require_whole, unfinished
 from soundscope.settings import PROJECT, Settings
 from soundscope.sources.base import Capability
 from soundscope.sources.internal import PROVIDER
@@ -91,7 +92,9 @@ def news_step(run: Run) -> News:
     current = current_release_id(run.settings)
     # Other machines that share the ledger publish releases of their own.
     last = run.ledger.last_release([path.stem for path in run.settings.paths.releases.glob("*.duckdb")])
-    published = last["fingerprint"] if last and current == last["release_id"] else None
+    # What was left half-built has to be built before anything is published from it.
+    is_known = last and current == last["release_id"] and not unfinished(run.settings.paths)
+    published = last["fingerprint"] if last and is_known else None
     return News(digest.hexdigest(), published)
 
 
@@ -158,7 +161,8 @@ def build_step(
             on_model(result)
 
     try:
-        return run_build(run.settings, select=select, exclude=exclude, full_refresh=full, on_model=note)
+        with building(run.settings.paths, select, exclude):
+            return run_build(run.settings, select=select, exclude=exclude, full_refresh=full, on_model=note)
     finally:
         rows = [
             check_row(run, check.check, check.model, check.status, check.failures, check.message)
@@ -192,8 +196,11 @@ def publish_step(run: Run, fingerprint: str | None = None, *, force: bool = Fals
 
     Raises:
         CheckFailed: the candidate is not whole, or matching fell in the newest chart weeks; the old release stays.
+        SoundScopeError: nothing was built yet.
     """
     release_id = run.release_id or begin_release(run)
+    with run.writer() as con:
+        require_whole(con, run.settings.paths)
     hold_back(run, force=force)
     row: dict[str, Any] = {
         "release_id": release_id, "run_id": run.run_id, "published_at": utcnow(), "schema_version": SCHEMA_VERSION,

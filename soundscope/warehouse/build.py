@@ -164,19 +164,24 @@ def run_build(
 def _commands(
     settings: Settings, dbt: Dbt, unchanged: Unchanged, kinds: Sequence[str], weekly: Forward | None
 ) -> Iterator[list[str]]:
-    """dbt's commands that build what does not stay: one, or a second one for the weeks that turn out to have changed by the first."""
+    """dbt's commands that build what does not stay: one, or a second one for the weeks that turn out to have changed by the first, if any have."""
     later = weekly.later if weekly else []
     first = [one for one in unchanged.left() if one not in set(later)]
     if first:
-        yield ["build", "--select", *unchanged.names(first), "--indirect-selection", "empty", *kinds]
+        forward = ["--vars", json.dumps({"by_track": unchanged.names(unchanged.intact)})] if unchanged.intact else []
+        yield ["build", "--select", *unchanged.names(first), "--indirect-selection", "empty", *kinds, *forward]
     if weekly and later:
         # dbt's own connection has other options than ours, and one process may not mix them.
         dbt.close()
         with closing(open_writer(settings)) as con:
             start = weekly.start_week(con)
+            unchanged.find(con, later)
+        left = set(unchanged.left())
+        later = [one for one in later if one in left]
         weeks = ["--full-refresh"] if start is None else ["--vars", json.dumps({"start_week": str(start)})]
         kinds = [word for word in kinds if word != "--full-refresh"]
-        yield ["build", "--select", *unchanged.names(later), "--indirect-selection", "empty", *kinds, *weeks]
+        if later:
+            yield ["build", "--select", *unchanged.names(later), "--indirect-selection", "empty", *kinds, *weeks]
 
 
 def _build_on_spark(
@@ -237,6 +242,9 @@ def _delivered(
                 follower.take(outcome)
                 if not outcome.success:
                     break
+            else:
+                # More may have turned out to stay.
+                unchanged.tell(follower.note)
             follower.complete()
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
             failure.append(error)

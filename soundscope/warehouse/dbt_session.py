@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,12 @@ class Dbt:
     def __init__(self, settings: Settings, variables: Mapping[str, Any]) -> None:
         self.settings = settings
         folder = settings.paths.dbt
+        # Nobody reads manifest.json and its like; writing them after each command took as long as the command. Of its log dbt formats every line,
+        # whether the log takes it or not, an eighth of its work; results are followed by events.
+        self._unwritten = ["--no-write-json", "--log-level-file", "none"]
         self._common = [
-            "--quiet", "--log-level", "none", "--log-level-file", "info", "--no-use-colors", "--no-print",
+            "--quiet", "--log-level", "none", "--no-use-colors", "--no-print",
             "--no-send-anonymous-usage-stats", "--no-version-check", "--log-path", str(folder / "logs"),
-            # Nobody reads manifest.json and its like; writing them after each command took as long as the command.
-            "--no-write-json",
         ]  # fmt: skip
         self._project = ["--project-dir", str(SQL), "--profiles-dir", str(SQL), "--target-path", str(folder / "target")]
         self._project += ["--vars", json.dumps(dict(variables))] if variables else []
@@ -83,15 +84,15 @@ class Dbt:
     def invoke(
         self, arguments: Sequence[str], callback: Callable[[Any], None] | None = None, *, write_files: bool = False
     ) -> Any:
-        """Run one dbt command; failed models and tests are in its result, anything worse is raised. `write_files`: manifest.json and its like."""
+        """Run one dbt command; failed models and tests are in its result, anything worse is raised. `write_files`: manifest.json and its like, and a log."""
         handlers = logging.root.handlers.copy()
         from dbt.cli.main import dbtRunner
 
         # Importing dbt gives the root logger a handler, which would print every record of this process a second time.
         logging.root.handlers[:] = handlers
         runner = dbtRunner(manifest=self._manifest, callbacks=[callback] if callback else None)
-        common = [word for word in self._common if not (write_files and word == "--no-write-json")]
-        outcome = runner.invoke([*common, *arguments, *self._project])
+        written = ["--log-level-file", "info"] if write_files else self._unwritten
+        outcome = runner.invoke([*self._common, *written, *arguments, *self._project])
         if outcome.exception is not None:
             text = str(outcome.exception).strip() or type(outcome.exception).__name__
             wrong_words = type(outcome.exception).__name__ in ("DbtUsageException", "DbtSelectorsError")
@@ -115,7 +116,9 @@ class Dbt:
         from dbt.adapters.factory import FACTORY
 
         for adapter in list(FACTORY.adapters.values()):
-            adapter.cancel_open_connections()  # type: ignore[attr-defined]
+            # One that dbt closed after it was listed as open has nothing to break off.
+            with suppress(duckdb.ConnectionException):
+                adapter.cancel_open_connections()  # type: ignore[attr-defined]
 
     def close(self) -> None:
         """Close every connection, so that this process can open the file with its own options next."""

@@ -96,6 +96,10 @@ class Graph:
         """Whether the model is brought forward week by week."""
         return self._nodes[unique_id].config.get("materialized") == "incremental"
 
+    def is_by_track(self, unique_id: str) -> bool:
+        """Whether the model is brought forward track by track."""
+        return self._nodes[unique_id].config.get("materialized") == "by_track"
+
     def definition(self, unique_id: str, sql: str | None) -> Definition:
         """A model or seed as DuckDB is to have it; `sql` is its own, compiled for DuckDB."""
         node = self._nodes[unique_id]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,28 +48,42 @@ class Unchanged:
         self._contents: dict[str, Content | None] = {}
         self.models: set[str] = set()
         self.consistent: set[str] = set()
+        self.intact: set[str] = set()
         self.tests: dict[str, Verdict] = {}
 
-    def find(self, con: duckdb.DuckDBPyConnection) -> None:
+    def find(self, con: duckdb.DuckDBPyConnection, among: Collection[str] | None = None) -> None:
         """Look at the tables as they are.
 
-        Fills `models` (ids of models and seeds that stay), `tests` (tests whose result still stands, with it), and `consistent`: weekly
-        models that fit the tables they read as these are now, whether those are built anew or not.
+        Fills `models` (ids of models and seeds that stay), `tests` (tests whose result still stands, with it), `consistent`: weekly
+        models that fit the tables they read as these are now, whether those are built anew or not; and `intact`: models looked at whose
+        tables hold what they were last built to hold.
+
+        Args:
+            con: a connection to the private file.
+            among: look at these alone, everything else having been built: what they read may hold what it did.
         """
+        everything = set(self._graph.models)
+        asked = everything | set(self._graph.model_of) if among is None else set(among)
+        self._contents = {node: content for node, content in self._contents.items() if node not in everything - self.models}
+        settled = self.models | (everything - asked)
         for model in self._graph.models:
             known = self._memory["models"].get(model)
             reads = self.reads(model)
-            stay = set(reads) & set(self._graph.models) <= self.models
-            if known is None or not (stay or self._graph.is_weekly(model)):
+            stay = set(reads) & everything <= settled
+            looked_at = stay or self._graph.is_weekly(model) or self._graph.is_by_track(model)
+            if model not in asked or known is None or not looked_at:
                 continue
             content = self._token(con, model)
+            if content is not None and known[1] == self._itself(model):
+                self.intact.add(model)
             if content is not None and known == [self._inputs(con, reads), self._itself(model)]:
                 self.consistent.add(model)
                 if stay:
                     self.models.add(model)
-        for test in self._graph.model_of:
+                    settled.add(model)
+        for test in asked & set(self._graph.model_of):
             known, reads = self._memory["tests"].get(test), self.reads(test)
-            stay = set(reads) & set(self._graph.models) <= self.models
+            stay = set(reads) & everything <= settled
             if known is not None and stay and known[0] == self._inputs(con, reads):
                 self.tests[test] = Verdict(*known[1:])
 

@@ -23,6 +23,11 @@
     end
 {%- endmacro %}
 
+{# A name to look a row up by; none where an id says who it is, as names take long to compare. #}
+{% macro name_key(name) -%}
+    case when coalesce(seen.spotify_id, seen.isrc, seen.provider || seen.source_id) is null then {{ squeeze(name) }} end
+{%- endmacro %}
+
 {% macro identity_joins() -%}
     left join {{ ref('stg_known_sources') }} as known
         on seen.provider = known.provider and seen.source_id = known.source_id
@@ -31,8 +36,8 @@
     left join {{ ref('stg_known_names') }} as by_name
         on
             seen.provider = by_name.provider
-            and {{ squeeze('seen.title') }} = by_name.title_key
-            and {{ squeeze('seen.artist') }} = by_name.artist_key
+            and {{ name_key('seen.title') }} = by_name.title_key
+            and {{ name_key('seen.artist') }} = by_name.artist_key
 {%- endmacro %}
 
 {# The first value that is known, in the order of a unique column. #}

@@ -92,7 +92,7 @@ def test_failures_stop_what_depends_on_them_and_are_all_named(copied: Settings) 
     with pytest.raises(CheckFailed, match=r"core\.popularity_history: popularity_history_within: 1 row") as failed:
         run_build(
             copied,
-            select=["popularity_history", "track_features", "confusion"],
+            select=["stg_popularity", "popularity_history", "track_features", "confusion"],
             on_model=lambda model: seen.update({model.name: model}),
         )
     assert isinstance(failed.value, BuildFailed)
@@ -132,7 +132,9 @@ def test_unit_tests_of_the_models_pass(copied: Settings) -> None:
     logic = [
         "stg_chart_runs",
         "stg_chart_entries",
+        "stg_track_rows",
         "stg_tracks",
+        "stg_shared_recordings",
         "stg_audio_features",
         "stg_track_links",
         "stg_popularity_percentiles",

@@ -15,6 +15,10 @@ from soundscope.warehouse.build import BuildFailed, BuildResult, run_build
 from soundscope.warehouse.weekly import Forward
 
 pytestmark = pytest.mark.e2e
+BY_TRACK = {
+    "staging.stg_tracks", "staging.stg_audio_features", "staging.stg_popularity", "staging.track_identity", "core.tracks",
+    "core.audio_features", "core.popularity_history", "marts.track_features",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -65,8 +69,8 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> list[date | None]:
     return found
 
 
-def test_new_and_corrected_weeks_leave_tracks_alone_and_give_what_building_everything_gives(
-    remembered: Settings, starts: list[date | None]
+def test_new_weeks_leave_tracks_alone_and_what_changes_gives_what_building_everything_gives(
+    remembered: Settings, starts: list[date | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corrected, added = date(2020, 11, 7), AFTER_HOLE + timedelta(days=21)
     with connect(remembered.paths.writer) as con:
@@ -85,16 +89,75 @@ def test_new_and_corrected_weeks_leave_tracks_alone_and_give_what_building_every
         "core.audio_features",
         "marts.track_features",
     }
+    before = oids(remembered)
+    with connect(remembered.paths.writer) as con:
+        tracks_come_change_and_go(con)
+    built |= worked_on(run_build(remembered, exclude=["ml"]))
+    assert starts[0] == corrected
+    assert starts[-1] is not None
+    assert built >= BY_TRACK
+    after = oids(remembered)
+    assert {name for name in BY_TRACK if after[name] != before[name]} == set(), "built whole, not by track"
     quick = tables(remembered)
     assert any(str(added) in row for row in quick["core.chart_dates"])
+    assert {row[0] for row in quick["core.tracks"]} >= {"spotify:s12", "spotify:s13", "spotify:s14"}
+    # In three slices of tracks, as large tables are built.
+    monkeypatch.setenv("SOUNDSCOPE_SLICE_ROWS", "10")
     assert worked_on(run_build(remembered, exclude=["ml"], full_refresh=True)) > built
     assert tables(remembered) == quick
     with connect(remembered.paths.writer) as con:
         con.execute("delete from raw.chart_entries where chart_date = ?", [added])
     run_build(remembered, exclude=["ml"])
-    assert starts == [corrected, None]
+    assert starts[-1] is None
     gone = tables(remembered)
     assert not any(str(added) in row for name in ("core.chart_dates", "marts.chart_trends") for row in gone[name])
+
+
+def oids(settings: Settings) -> dict[str, int]:
+    """What the catalog calls each table: another number once it was made anew."""
+    with connect(settings.paths.writer) as con:
+        return dict(con.execute("select schema_name || '.' || table_name, table_oid from duckdb_tables()").fetchall())
+
+
+def tracks_come_change_and_go(con: duckdb.DuckDBPyConnection) -> None:
+    """Two new tracks, one of them an edition of a track that charts and without sound of its own; a title, a sound and a rank anew; a track without
+    an answer left; a track that another ISRC makes a Spotify track; a label of an artist; and a recording that lost its representative."""
+    later = {"landing_file": "c.ndjson.zst", "fetched_at": datetime(2024, 4, 2)}
+    named = [
+        {"source_id": f"s{i}", "spotify_id": f"s{i}", "title": f"Song {i}", "artist": "A", "duration_ms": 90_000}
+        for i in (12, 13)
+    ]
+    named[0]["isrc"], named[1]["artist_ids"] = "ZZXXX0000099", "a1;a9"
+    anew = {"source_id": "s08", "spotify_id": "s08", "title": "Song 8, anew", "artist": "Artist 8"}
+    mine = [{"source_id": "d7", "isrc": "ZZXXX0000099"}, {"source_id": "d8"}, {"title": "By name", "artist": "B"}]
+    add(con, "tracks", [*named, anew], provider="spotify", **later)
+    add(con, "tracks", [{**track, "title": track.get("title", "T"), "artist": "B"} for track in mine], provider="deezer", **later)
+    sound = {"source_id": "s11", "spotify_id": "s11", "title": "Song 11", "artist": "Artist 11", "tempo": 133.0, "energy": 0.25}
+    add(con, "audio_features", [sound, {**sound, "source_id": "s14", "spotify_id": "s14"}], provider="import:mine", **later)
+    observed = {"observed_at": datetime(2024, 3, 30)}
+    add(con, "popularity", [{"spotify_id": "s12", "popularity": 12.0, **observed}], provider="spotify", **later)
+    add(con, "popularity", [{"isrc": "ZZXXX0000099", "popularity": 777.0, **observed}], provider="deezer", **later)
+    shared = [{"track_id": f"spotify:s{i}", "recording_id": "spotify:s11"} for i in (12, 13)]
+    shared += [
+        {"track_id": "spotify:s10", "recording_id": "spotify:gone"},
+        {"track_id": "spotify:s14", "recording_id": "spotify:gone"},
+    ]
+    add(con, "recordings", shared, provider="soundscope", **later)
+    add(con, "genre_labels", [{"subject": "artist", "artist_id": "a9", "label": "Wave"}], provider="spotify", source="s", **later)
+    for table in ("tracks", "audio_features", "popularity"):
+        con.execute(f"delete from raw.{table} where spotify_id = 's09'")
+
+
+def test_a_track_that_does_not_chart_leaves_the_weeks_as_they_are(remembered: Settings) -> None:
+    with connect(remembered.paths.writer) as con:
+        new = {"source_id": "s77", "spotify_id": "s77", "title": "New", "artist": "N"}
+        add(con, "tracks", [new], provider="spotify", landing_file="d.ndjson.zst", fetched_at=datetime(2024, 4, 3))
+    result = run_build(remembered, exclude=["ml", "tag:alignment"])
+    built = worked_on(result)
+    assert {"core.tracks", "marts.track_features", "prepare.trend_entries"} <= built
+    assert not built & {"prepare.chart_week_sound", "marts.chart_trends"}
+    [trends] = [model for model in result.models if model.name == "marts.chart_trends"]
+    assert (trends.status, bool(trends.rows), trends.tests_passed > 0) == ("success", True, True)
 
 
 def test_a_table_that_something_else_changed_is_built_anew(remembered: Settings) -> None:
@@ -116,7 +179,7 @@ def test_a_table_that_failed_its_test_is_not_believed(remembered: Settings) -> N
         )
     for _ in range(2):
         with pytest.raises(BuildFailed, match="popularity_history_within: 1 row"):
-            run_build(remembered, select=["popularity_history"])
+            run_build(remembered, select=["stg_popularity", "popularity_history"])
 
 
 def test_weeks_brought_forward_at_somebodys_word_are_made_anew_next_time(remembered: Settings) -> None:

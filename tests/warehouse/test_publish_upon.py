@@ -61,12 +61,19 @@ def test_a_copy_brought_up_to_date_equals_a_release_written_anew(
         "create table core.stays as select range as n from range(5000)",
         "comment on table core.stays is 'Stays.'",
         "comment on column core.stays.n is 'Number.'",
+        "create table core.audio as select 'name:' || range as track_id, range as n from range(5000)",
+        "comment on table core.audio is 'Few tracks change.'",
+        "comment on column core.audio.track_id is 'Track.'",
+        "comment on column core.audio.n is 'Number.'",
     )
     publish_small(settings)
     write(
         settings,
         "drop table core.gone",
         "update core.tracks set counter = 2",
+        "update core.audio set n = -1 where n in (7, 8)",
+        "delete from core.audio where n = 9",
+        "insert into core.audio values ('name:new', 1), (null, 2)",
         "comment on column marts.track_features.tempo is 'Beats in a minute.'",
         "create schema ml",
         "create table ml.added as select 'x' as name",
@@ -86,7 +93,7 @@ def test_a_copy_brought_up_to_date_equals_a_release_written_anew(
     assert copied == [["core.tracks", "marts.track_features", "ml.added"]]
     monkeypatch.setattr(publishing, "_COPIED_FROM", 1 << 40)
     anew = publish(settings, new_release_id(datetime.now(UTC)), ops={}, info={}, force=True)
-    assert len(copied[1]) == 4
+    assert len(copied[1]) == 5
     assert holds(quick.path) == holds(anew.path)
     assert quick.rows == anew.rows
     assert published.path.exists()

@@ -1,3 +1,5 @@
+{{ config(materialized=by_track()) }}
+
 with audio_features as (
     select * from {{ ref('stg_audio_features') }}
 ),

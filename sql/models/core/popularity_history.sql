@@ -1,3 +1,5 @@
+{{ config(materialized=by_track()) }}
+
 with observations as (
     select * from {{ ref('stg_popularity') }}
 ),

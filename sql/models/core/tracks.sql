@@ -1,35 +1,20 @@
+{{ config(materialized=by_track()) }}
+
 with identity as (
     select * from {{ ref('track_identity') }}
 ),
 
 recordings as (
-    select * from {{ ref('stg_recordings') }}
-),
-
-grouped as (
-    select
-        identity.*,
-        coalesce(recordings.recording_id, identity.track_id) as group_id
-    from identity
-    left join recordings on identity.track_id = recordings.track_id
-),
-
--- A representative that was purged hands over to the smallest id of its group.
-represented as (
-    select
-        *,
-        coalesce(
-            max(case when track_id = group_id then track_id end) over (partition by group_id),
-            min(track_id) over (partition by group_id)
-        ) as recording_id
-    from grouped
+    select * from {{ ref('stg_shared_recordings') }}
 ),
 
 released as (
     select
-        *,
-        min(release_date) over (partition by recording_id) as first_release_date
-    from represented
+        identity.*,
+        coalesce(recordings.recording_id, identity.track_id) as recording_id,
+        coalesce(recordings.first_release_date, identity.release_date) as first_release_date
+    from identity
+    left join recordings on identity.track_id = recordings.track_id
 )
 
 select

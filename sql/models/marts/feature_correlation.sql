@@ -1,13 +1,16 @@
--- The whole matrix, both halves and the diagonal, so that any pair is found in either order. One pass over the tracks
--- gives one wide row, which is then read pair by pair.
+-- The whole matrix, both halves and the diagonal, so that any pair is found in either order; each pair is computed once. One pass
+-- over the tracks gives one wide row, which is then read pair by pair.
 {% set columns, r_values, n_values = [], [], [] %}
-{% for x in numeric_features() %}
-{% for y in numeric_features() %}
-{% set name = x ~ '_' ~ y %}
-{% do r_values.append("when '" ~ name ~ "' then wide.r_" ~ name) %}
-{% do n_values.append("when '" ~ name ~ "' then wide.n_" ~ name) %}
+{% set names = numeric_features() %}
+{% for x in names %}
+{% for y in names %}
+{% set name = x ~ '_' ~ y if names.index(x) <= names.index(y) else y ~ '_' ~ x %}
+{% do r_values.append("when '" ~ x ~ '_' ~ y ~ "' then wide.r_" ~ name) %}
+{% do n_values.append("when '" ~ x ~ '_' ~ y ~ "' then wide.n_" ~ name) %}
+{% if name == x ~ '_' ~ y %}
 {% do columns.append('corr(' ~ x ~ ', ' ~ y ~ ') as r_' ~ name) %}
 {% do columns.append('count(case when ' ~ x ~ ' is not null then ' ~ y ~ ' end) as n_' ~ name) %}
+{% endif %}
 {% endfor %}
 {% endfor %}
 with track_features as (

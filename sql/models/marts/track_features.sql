@@ -1,3 +1,5 @@
+{{ config(materialized=by_track()) }}
+
 with tracks as (
     select * from {{ ref('tracks') }}
 ),

@@ -1,13 +1,7 @@
-with audio_features as (
-    select * from {{ source('raw', 'audio_features') }}
-),
+{{ config(materialized=by_track()) }}
 
-identified as (
-    select
-        seen.*,
-        {{ track_id('seen.duration_ms') }} as track_id
-    from audio_features as seen
-    {{ identity_joins() }}
+with seen as (
+    select * from {{ ref('stg_feature_rows') }}
 )
 
 select
@@ -27,8 +21,7 @@ select
     nullif(time_signature, 0) as time_signature,
     duration_ms,
     fetched_at
-from identified
-where track_id is not null
+from seen
 qualify
     row_number() over (
         partition by track_id, provider

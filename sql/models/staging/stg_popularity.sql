@@ -1,13 +1,7 @@
-with popularity as (
-    select * from {{ source('raw', 'popularity') }}
-),
+{{ config(materialized=by_track()) }}
 
-identified as (
-    select
-        seen.*,
-        {{ track_id() }} as track_id
-    from popularity as seen
-    {{ identity_joins() }}
+with seen as (
+    select * from {{ ref('stg_popularity_rows') }}
 )
 
 select
@@ -16,8 +10,7 @@ select
     observed_at,
     popularity as observed_value,
     fetched_at
-from identified
-where track_id is not null
+from seen
 qualify
     row_number() over (
         partition by track_id, provider, observed_at

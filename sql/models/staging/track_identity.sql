@@ -1,4 +1,4 @@
-{{ config(materialized='table') }}
+{{ config(materialized=by_track()) }}
 
 with tracks as (
     select * from {{ ref('stg_tracks') }}

@@ -15,28 +15,34 @@ tracks as (
     select track_id, recording_id from {{ ref('tracks') }}
 ),
 
-own as (
-    select tracks.track_id as for_track_id, vectors.*
+shared as (
+    select distinct recording_id
     from tracks
-    inner join vectors on tracks.track_id = vectors.track_id
+    where track_id <> recording_id
+),
+
+editions as (
+    select tracks.track_id, tracks.recording_id
+    from tracks
+    inner join shared on tracks.recording_id = shared.recording_id
 ),
 
 without_own as (
-    select tracks.track_id, tracks.recording_id
-    from tracks
-    left join vectors on tracks.track_id = vectors.track_id
+    select editions.track_id, editions.recording_id
+    from editions
+    left join vectors on editions.track_id = vectors.track_id
     where vectors.track_id is null
 ),
 
 of_recording as (
     select without_own.track_id as for_track_id, vectors.*
     from without_own
-    inner join tracks on without_own.recording_id = tracks.recording_id
-    inner join vectors on tracks.track_id = vectors.track_id
+    inner join editions on without_own.recording_id = editions.recording_id
+    inner join vectors on editions.track_id = vectors.track_id
 ),
 
 candidates as (
-    select * from own
+    select track_id as for_track_id, * from vectors
     union all
     select * from of_recording
 )
