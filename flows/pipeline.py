@@ -20,6 +20,7 @@ from soundscope.pipeline.alerts import Alert, alerts
 from soundscope.pipeline.cards import model_card, quality_report
 from soundscope.pipeline.report import run_report
 from soundscope.pipeline.run import Run
+from soundscope.pipeline.shortfall import shortfall
 from soundscope.warehouse.releases import Release, list_releases
 
 
@@ -41,7 +42,7 @@ def pipeline(retrain: bool = False, rebuild: bool = False, force: bool = False) 
         news = steps.news_step(run)
         due = "asked for" if retrain else steps.training_due(run)
         if not (news.is_new or rebuild or due):
-            run.facts["message"] = "nothing new: the current release stays"
+            run.facts["message"] = _with_shortfall(run, "nothing new: the current release stays")
             say(run.facts["message"])
             _leave_report(run, None)
             tell(alerts(run, {}, None))
@@ -58,7 +59,7 @@ def pipeline(retrain: bool = False, rebuild: bool = False, force: bool = False) 
         release = _publish(run, news.fingerprint, force)
         row_counts(before, dict(release.rows))
         announce(release)
-        run.facts["message"] = f"published {release.release_id}"
+        run.facts["message"] = _with_shortfall(run, f"published {release.release_id}")
         _leave_report(run, release)
         tell(alerts(run, before, release))
         return release.release_id
@@ -72,6 +73,13 @@ def _publish(run: Run, fingerprint: str, force: bool) -> Release:
         raise
     say(f"published {release.release_id}: {sum(release.rows.values()):,} rows in {len(release.rows)} tables")
     return release
+
+
+def _with_shortfall(run: Run, message: str) -> str:
+    if missing := shortfall(run.ledger, run.run_id):
+        say(missing)
+        return f"{message}; {missing}"
+    return message
 
 
 def _rows(run: Run) -> dict[str, int]:

@@ -157,7 +157,7 @@ def ingest(kind: Kind = "all", tier: Tier = None, json: Json = False) -> None:
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON, NDJSON (also .gz, .zst) or Parquet.")],
+    file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON, NDJSON (also .gz, .zst, .zip) or Parquet.")],
     as_: Annotated[str, typer.Option("--as", help="What its rows are: tracks, chart, features or matches.")],
     name: Annotated[str | None, typer.Option(help="Name of the dataset; the file's name if left out.")] = None,
     map_: Annotated[list[str] | None, typer.Option("--map", help="column=field, several times or joined by commas.")] = None,
@@ -165,24 +165,30 @@ def import_(
     train: Annotated[bool, typer.Option("--train/--no-train", help="May models be trained on it.")] = True,
     chart: Annotated[str | None, typer.Option(help="Name of the chart, where no column says it.")] = None,
     date: Annotated[str | None, typer.Option(help="Date of the chart as YYYY-MM-DD, where no column says it.")] = None,
-    encoding: Annotated[str, typer.Option(help="utf-8, latin-1 or utf-16, for CSV.")] = "utf-8",
+    encoding: Annotated[str, typer.Option(help="Of its text: utf-8, latin-1, utf-16, or another that Python knows.")] = "utf-8",
+    dates: Annotated[
+        str | None, typer.Option(help="mdy or dmy, where dates end with the year and the file does not show which it is.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Bring in a file of your own; the next build has it. The same bytes again do nothing, changed bytes replace the dataset."""
     from soundscope.ingest.imports import ImportRequest, import_file
+    from soundscope.ingest.refusals import refusals
     from soundscope.output import show_json
     from soundscope.pipeline import steps
     from soundscope.pipeline.run import open_run
 
     given = dict(_pair(pair) for said in map_ or () for pair in said.split(","))
-    request = ImportRequest(file, as_, name or file.name.split(".")[0], given, licence, train, chart, date, encoding)
+    request = ImportRequest(file, as_, name or file.name.split(".")[0], given, licence, train, chart, date, encoding, dates)
     with open_run(_settings(), f"import {file.name}") as begun:
         result = import_file(begun.settings, begun.ledger, begun.run_id, request)
         loaded = steps.load_step(begun)
+        with begun.writer() as con:
+            refused = refusals(con, result.dataset) if result.is_new else []
         begun.facts["message"] = f"{result.dataset}: " + ("imported" if result.is_new else "unchanged")
     if json:
         show_json({"dataset": result.dataset, "is_new": result.is_new, "mapping": dict(result.mapping), "rows": loaded.rows,
-                   "quarantined": loaded.quarantined})  # fmt: skip
+                   "quarantined": loaded.quarantined, "refused": refused, "unused_columns": list(result.unused), "dates": result.dates})  # fmt: skip
         return
     if not result.is_new:
         print(f"{result.dataset}: these bytes are imported already; nothing to do.")
@@ -192,7 +198,15 @@ def import_(
         + ", ".join(f"{n:,} {table}" for table, n in loaded.rows.items())
         + f"; {loaded.quarantined:,} to quarantine"
     )
+    for reason in refused:
+        print(
+            f"  {reason['n']:,} x {reason['field'] or 'the row'}: {reason['reason']}, as {reason['example']!r}{reason['advice']}"
+        )
     print("read as: " + ", ".join(f"{column} = {field}" for field, column in result.mapping.items()))
+    if result.dates:
+        print(f"dates are read as {result.dates}.")
+    if result.unused:
+        print("not read: " + ", ".join(result.unused))
     print("Next: soundscope run (or build and publish).")
 
 

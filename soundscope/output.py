@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 import unicodedata
@@ -27,7 +28,8 @@ def show_query(settings: Settings, sql: str, as_json: bool) -> None:
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], as_json: bool) -> None:
     """Show rows as a table, or as a JSON list of objects."""
     if as_json:
-        show_json([dict(zip(columns, row, strict=True)) for row in rows])
+        names = _distinct(columns)
+        show_json([dict(zip(names, row, strict=True)) for row in rows])
         return
     shown = [[_cell(value) for value in row] for row in rows[:_ROWS_SHOWN]]
     widths = [max([_width(name), *(_width(row[i]) for row in shown)]) for i, name in enumerate(columns)]
@@ -44,8 +46,11 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], as_json: b
 
 
 def show_json(value: Any) -> None:
-    """Print one JSON document."""
-    print(json.dumps(value, ensure_ascii=False, default=_plain))
+    """Print one JSON document; JSON has no NaN and no infinity, so these become null."""
+    try:
+        print(json.dumps(value, ensure_ascii=False, default=_plain, allow_nan=False))
+    except ValueError:
+        print(json.dumps(_finite(value), ensure_ascii=False, default=_plain))
 
 
 def show_rich(what: Any) -> None:
@@ -68,6 +73,25 @@ def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
     return clean(str(value))
+
+
+def _distinct(columns: Sequence[str]) -> list[str]:
+    """Names of columns without repetition, the later ones numbered, so that an object holds them all."""
+    names: list[str] = []
+    for column in columns:
+        name, n = column, 1
+        while name in names:
+            name, n = f"{column}_{n}", n + 1
+        names.append(name)
+    return names
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from soundscope.cli import app
+from soundscope.output import show_table
 from soundscope.settings import PROJECT
 
 # Whole commands and servers in processes of their own.
@@ -78,3 +80,9 @@ def test_help_is_there_for_every_command(tmp_path: Path) -> None:
                     "rollback", "runs", "shell", "sql", "describe", "profile"):  # fmt: skip
         assert f"  {command} " in listed, f"{command} is not listed"
         assert "--help" in runner.invoke(app, [command, "--help"]).stdout
+
+
+def test_json_for_scripts_loses_no_column_and_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
+    show_table(["x", "x", "y"], [("a", "b", float("nan")), ("c", "d", 1.5)], True)
+    shown = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert shown == [{"x": "a", "x_1": "b", "y": None}, {"x": "c", "x_1": "d", "y": 1.5}]

@@ -15,6 +15,7 @@ from soundscope.pipeline.land import land_frames
 from soundscope.pipeline.loading import Progress, check_row, load_step
 from soundscope.pipeline.run import Run
 from soundscope.pipeline.shared_models import bring_model, send_models
+from soundscope.pipeline.unfinished import require_whole
 
 # Landing kinds of these steps: a release that differs only in them triggers nothing.
 SCORE_KINDS = ("train", "score")
@@ -73,11 +74,16 @@ def _trouble(run: Run, con: duckdb.DuckDBPyConnection, model_id: str | None) -> 
 
 
 def train_step(run: Run) -> Mapping[str, Any]:
-    """Train on the candidate's tables, let the gate decide, and land models, figures and verdict."""
+    """Train on the candidate's tables, let the gate decide, and land models, figures and verdict.
+
+    Raises:
+        CheckFailed, SoundScopeError: there is no whole candidate.
+    """
     from soundscope.genre.train import train
 
     with run.writer() as con:
         create_raw(con)
+        require_whole(con, run.settings.paths)
         before = champion(con, run.settings.train.target)
         why = run.facts.get("training_due") or "it was asked for"
         outcome = train(con, run.settings, run.release_id or "", utcnow(), before, why=why, spread=run.spread)
@@ -93,6 +99,8 @@ def score_step(run: Run, progress: Progress | None = None) -> int:
 
     Returns:
         How many tracks were scored.
+    Raises:
+        CheckFailed, SoundScopeError: there is no whole candidate.
     """
     from soundscope.genre.score import score
 
@@ -108,6 +116,7 @@ def score_step(run: Run, progress: Progress | None = None) -> int:
 
     with run.writer() as con:
         create_raw(con)
+        require_whole(con, run.settings.paths)
         model_id = champion(con, run.settings.train.target)
         if model_id is not None and (lost := _trouble(run, con, model_id)):
             # Nothing could be trained in its place (see the verdict); everything but the scores goes on.
