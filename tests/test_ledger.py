@@ -16,6 +16,7 @@ from soundscope.errors import SoundScopeError
 from soundscope.ingest import tables as t
 from soundscope.ingest.budget import Budget, Limits
 from soundscope.ingest.ledger import Ledger, utcnow
+from soundscope.pipeline.shortfall import shortfall
 from soundscope.sources.base import Deferred, Outcome, QuotaSpent, Unit
 
 
@@ -179,3 +180,11 @@ def test_a_damaged_ledger_is_named(tmp_path: Path) -> None:
     file.write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
     with pytest.raises(SoundScopeError, match=r"ledger\.sqlite"):
         Ledger(f"sqlite:///{file}")
+
+
+def test_a_run_says_what_it_did_not_get(ledger: Ledger) -> None:
+    run = ledger.start_run("run", "sandbox")
+    ledger.record(run, [_result("a", Outcome.ERROR), _result("b", Outcome.QUOTA), _result("c", Outcome.ABSENT)], None)
+    assert shortfall(ledger, run) == "not all was answered (p: 1 deferred, 1 failed), it is asked for again later"
+    ledger.record(run, [_result("a", Outcome.OK), _result("b", Outcome.OK)], None)
+    assert shortfall(ledger, run) == ""

@@ -16,10 +16,10 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "isrc": ("isrc", "trackisrc"),
     "title": ("title", "trackname", "tracktitle", "songname", "songtitle", "song", "track", "name"),
     "artist": ("artist", "artistname", "trackartist", "performer"),
-    "artists": ("artists", "artistnames", "allartists"),
+    "artists": ("artists", "artistnames", "artistsname", "allartists"),
     "album": ("album", "albumname", "albumtitle", "trackalbumname", "spotifytrackalbum"),
     "release_date": (
-        "releasedate", "albumreleasedate", "trackalbumreleasedate", "trackreleasedate", "releaseyear", "albumreleaseyear", "year",
+        "releasedate", "albumreleasedate", "trackalbumreleasedate", "trackreleasedate", "releaseyear", "releasedyear", "albumreleaseyear", "year",
     ),
     "duration_ms": ("durationms", "trackdurationms", "spotifytrackdurationms"),
     "explicit": ("explicit", "isexplicit", "trackisexplicit", "spotifytrackexplicit"),
@@ -29,14 +29,15 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "era": ("era", "decade"),
     "chart": ("chart", "chartname"),
     "chart_date": ("chartdate", "chartweek", "date", "week", "weekid"),
-    "rank": ("rank", "position", "currentweek", "thisweek", "weekposition", "currentposition"),
-    "reported_last_week": ("lastweek", "previousrank", "lastpos", "previousweekposition", "lastweekposition"),
-    "reported_peak": ("peakpos", "peakposition", "peakrank"),
-    "reported_weeks": ("wksonchart", "weeksonchart"),
+    "rank": ("rank", "position", "currentweek", "thisweek", "weekposition", "currentposition", "pos"),
+    "reported_last_week": ("lastweek", "previousrank", "lastpos", "previousweekposition", "lastweekposition", "lw"),
+    "reported_peak": ("peakpos", "peakposition", "peakrank", "peak"),
+    "reported_weeks": ("wksonchart", "weeksonchart", "weeksonboard", "woc"),
     "run_no": ("runno",),
     "decided_by": ("decidedby",),
     "reason": ("reason",),
     **{name: (name.replace("_", ""), "track" + name.replace("_", "")) for name in FEATURES if name != "duration_ms"},
+    "tempo": ("tempo", "tracktempo", "bpm", "tempobpm"),
 }  # fmt: skip
 
 # Chart files as charts.spotify.com gives them; the name says which chart and which day it is.

@@ -5,6 +5,7 @@ The door, with its checks, is `imports.py`; what a column may mean is in `fields
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 import duckdb
 
 from soundscope.ingest import acousticbrainz, landing
-from soundscope.ingest.raw_schema import FEATURES
-from soundscope.ingest.typed import insert_typed, literal
+from soundscope.ingest.raw_schema import FEATURES, SHARES
+from soundscope.ingest.typed import NOTHING, insert_typed, literal
+from soundscope.ingest.written_dates import iso_day
 from soundscope.ingest.written_objects import unwrap_names
 from soundscope.sources.json_sql import first_day, precision
 
@@ -48,11 +50,13 @@ def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Cal
         stage, names = _stage(con, table, given)
         bounds = {"popularity": (0.0, 100.0)} if table == "popularity" else None
         add(table, *insert_typed(con, table, stage, names, bounds))
+        if table == "chart_entries":
+            add("quarantine", 0, _ranks_given_twice(con, provider))
     if payload["format"] in ("json", "ndjson"):
         con.execute(
             f"create or replace temp table reject_errors as select line, left(json, {_LINE_CUT}) as csv_line, "
             f"if({_TOO_LONG}, 'it is longer than {LONGEST_ROW:,} bytes', 'no JSON') as error_message "
-            f"from (select row_number() over () as line, json from {_texts(file, payload)}) "
+            f"from (select row_number() over () as line, json from {_rows(file, payload)}) "
             f"where ({_TOO_LONG} or not json_valid(json)) and trim(json) <> ''"
         )
     if rejects:
@@ -66,7 +70,7 @@ def relation(file: Path, payload: Mapping[str, Any]) -> tuple[str, bool]:
     if payload["format"] == "parquet":
         return f"read_parquet({name})", False
     if payload["format"] in ("json", "ndjson"):
-        objects = f"(select json from {_texts(file, payload)} where not {_TOO_LONG} and json_valid(json))"
+        objects = f"(select json from {_rows(file, payload)} where not {_TOO_LONG} and json_valid(json))"
         columns = payload["columns"]
         if columns is None:
             return objects, True
@@ -76,6 +80,29 @@ def relation(file: Path, payload: Mapping[str, Any]) -> tuple[str, bool]:
         return f"(select {picked} from (select json_extract_string(json, [{paths}]) as found from {objects}))", True
     options = "header = true, all_varchar = true, ignore_errors = true, null_padding = false, store_rejects = true, max_line_size = 16777216"
     return f"read_csv({name}, {options}, encoding = {literal(payload['encoding'])})", True
+
+
+def lists_in(file: Path) -> list[str]:
+    """Keys of a JSON file's first object that hold lists of objects."""
+    keys = f"(select json, unnest(json_keys(json)) as key from (select json from {_texts(file, {'format': 'json'})} limit 1) where json_type(json) = 'OBJECT')"
+    lists = f"select key from {keys} where json_type(json, '$.\"' || key || '\"') = 'ARRAY' and json_type(json, '$.\"' || key || '\"[0]') = 'OBJECT'"
+    try:
+        with duckdb.connect() as con:
+            return [row[0] for row in con.execute(lists).fetchall()]
+    except duckdb.Error:
+        return []
+
+
+def _rows(file: Path, payload: Mapping[str, Any]) -> str:
+    """The rows of a JSON file as text: its objects, or those listed under a key, each with what is said beside the list."""
+    texts = _texts(file, payload)
+    if not (key := payload.get("rows_in")):
+        return texts
+    without = literal(json.dumps({key: None}))
+    return (
+        "(select cast(json_merge_patch(beside, row) as varchar) as json from (select beside, unnest(listed) as row from ("
+        f"select json_merge_patch(json, {without}) as beside, json_extract(json, {literal(_json_path(key) + '[*]')}) as listed from {texts})))"
+    )
 
 
 def _texts(file: Path, payload: Mapping[str, Any]) -> str:
@@ -111,24 +138,29 @@ def _expressions(mapping: Mapping[str, str], payload: Mapping[str, Any]) -> dict
         return column(field) if payload["kind"] == "chart" else f"nullif({column(field)}, 'NA')"
 
     exprs = {field: column(field) for field in mapping if field in FEATURES or field in _PLAIN}
-    # Spotify's charts write -1 for a song that was not there the week before, others 0.
-    exprs |= {field: f"nullif(nullif({exprs[field]}, '-1'), '0')" for field in ("reported_last_week",) if field in exprs}
+    exprs |= {field: _share(exprs[field], mapping[field]) for field in SHARES if field in exprs}
+    # Spotify's charts write -1 for a song that was not there the week before, others 0 or a word.
+    exprs |= {
+        field: f"case when upper(trim({exprs[field]})) not in ('-1', '0', '--', 'N', 'NEW', 'RE', 'RE-ENTRY') then {exprs[field]} end"
+        for field in ("reported_last_week",)
+        if field in exprs
+    }
     exprs |= {field: words(field) for field in mapping if field in ("title", "album", "mood", "era")}
     if "source_id" in mapping:
-        exprs["source_id"] = column("source_id")
+        exprs["source_id"] = _known(column("source_id"))
     ids = [column(field) for field in ("spotify_id", "source_id") if field in mapping]
     if ids:
         found = ", ".join(f"nullif(regexp_extract({expression}, {literal(_SPOTIFY_ID)}, 1), '')" for expression in ids)
         exprs["spotify_id"] = f"coalesce({found})"
     if "isrc" in mapping:
-        exprs["isrc"] = f"upper(replace({column('isrc')}, '-', ''))"
+        exprs["isrc"] = f"upper(regexp_replace({_known(column('isrc'))}, '[- ]', '', 'g'))"
     if "artist" in mapping or "artists" in mapping:
         every = words("artists") if "artists" in mapping else words("artist")
         first = words("artist") if "artist" in mapping else f"trim(split_part({every}, ';', 1))"
         exprs["artist"] = first
         exprs["artists"] = f"regexp_replace({every}, ' *; *', '; ', 'g')"
     if "release_date" in mapping:
-        day = f"regexp_replace({column('release_date')}, '\\.0$', '')"
+        day = iso_day(f"regexp_replace({column('release_date')}, '\\.0$', '')", payload.get("dates"))
         exprs["release_date"] = first_day(day)
         exprs["release_precision"] = precision(day)
     if "genre" in mapping:
@@ -140,12 +172,15 @@ def _expressions(mapping: Mapping[str, str], payload: Mapping[str, Any]) -> dict
     if payload["kind"] == "chart":
         exprs["chart"] = column("chart") if "chart" in mapping and not payload["chart"] else literal(payload["chart"] or "")
         exprs["chart_date"] = (
-            column("chart_date") if "chart_date" in mapping and not payload["date"] else literal(payload["date"] or "")
+            iso_day(column("chart_date"), payload.get("dates"))
+            if "chart_date" in mapping and not payload["date"]
+            else literal(payload["date"] or "")
         )
     if payload["kind"] == "matches":
-        own = [column("track_id")] if "track_id" in mapping else []
+        own = [_known(column("track_id"))] if "track_id" in mapping else []
         own = [f"case when regexp_full_match({e}, '[0-9A-Za-z]{{22}}') then 'spotify:' || {e} else {e} end" for e in own]
-        by_id = [f"'spotify:' || {exprs['spotify_id']}"] if "spotify_id" in exprs else []
+        # What is written but is no id stays as it is, to be refused: NULL would say that no track is meant.
+        by_id = [f"'spotify:' || {exprs['spotify_id']}", _known(column("spotify_id"))] if "spotify_id" in mapping else []
         exprs["track_id"] = f"coalesce({', '.join([*own, *by_id])})"
         exprs["run_no"] = f"coalesce({column('run_no')}, '1')" if "run_no" in mapping else "'1'"
         exprs["decided_by"] = (
@@ -155,6 +190,19 @@ def _expressions(mapping: Mapping[str, str], payload: Mapping[str, Any]) -> dict
     return exprs
 
 
+def _known(text: str) -> str:
+    """An id; NULL for the words that programs write for none: thousands of rows would have it in common."""
+    return f"case when trim({text}) not in ({', '.join(map(literal, NOTHING))}) then trim({text}) end"
+
+
+def _share(text: str, column: str) -> str:
+    """A share: in hundredths where the name of the column or the value itself says so with a %."""
+    number = f"try_cast(rtrim({text}, ' %') as double)"
+    said = "true" if "%" in column else f"{text} like '%\\%' escape '\\'"
+    return f"case when {said} and {number} is not null then cast({number} / 100 as varchar) else {text} end"
+
+
+_REFUSED = 'insert into raw.quarantine (table_name, "field", raw_value, reason, row_key, raw_line, provider, fetched_at, run_id, landing_file, row_no) '
 _TOO_LONG = f"strlen(json) > {LONGEST_ROW}"
 _LINE_CUT = 2000
 _PLAIN = ("descriptors", "popularity", "explicit", "rank", "reported_last_week", "reported_peak", "reported_weeks")
@@ -196,7 +244,7 @@ def _stage(con: duckdb.DuckDBPyConnection, table: str, given: list[str]) -> tupl
     con.execute("create or replace temp table stage as select * from imported")
     if table == "popularity":
         con.execute("update stage set observed_at = coalesce(observed_at, cast(fetched_at as varchar))")
-        con.execute("delete from stage where popularity is null or trim(popularity) in ('', 'NA')")
+        con.execute(f"delete from stage where popularity is null or trim(popularity) in ({', '.join(map(literal, NOTHING))})")
         return "stage", given
     if table == "descriptors":
         scales = "map {" + ", ".join(f"{literal(name)}: {literal(scale)}" for name, scale in acousticbrainz.SCALES.items()) + "}"
@@ -207,6 +255,11 @@ def _stage(con: duckdb.DuckDBPyConnection, table: str, given: list[str]) -> tupl
         )
         return "stage", given
     if table == "track_links":
+        con.execute(
+            f"{_REFUSED}select 'track_links', 'track_id', left(track_id, 200), 'no id of a track; the row is left out', "
+            "left(concat_ws(' | ', title, artist), 300), raw_line, provider, fetched_at, run_id, landing_file, row_no from stage where not regexp_full_match(track_id, '[^:]+:.+')"
+        )
+        con.execute("delete from stage where not regexp_full_match(track_id, '[^:]+:.+')")
         con.execute("alter table stage add column status varchar default 'overridden'")
         con.execute("alter table stage add column method varchar default 'decision'")
         con.execute("alter table stage add column score varchar default '1'")
@@ -224,16 +277,28 @@ def _stage(con: duckdb.DuckDBPyConnection, table: str, given: list[str]) -> tupl
             "then regexp_extract_all(genre, '''([^'']+)''|\"([^\"]+)\"') else regexp_split_to_array(genre, '[,;]') end as labels from stage))"
         )
         con.execute("update stage set label = trim(label, '''\"') ")
-        con.execute("delete from stage where label is null or label in ('', 'NA')")
+        con.execute(f"delete from stage where label is null or label in ({', '.join(map(literal, NOTHING))})")
         return "stage", [*ids, "subject", "source", "label"]
     return "stage", given
+
+
+def _ranks_given_twice(con: duckdb.DuckDBPyConnection, provider: str) -> int:
+    """A rank of a week that the file gives to several songs: the last row counts in the tables, the others are told of."""
+    told = con.execute(
+        f"{_REFUSED}select 'chart_entries', 'rank', cast(c.rank as varchar), 'the file gives this rank of the week twice; the last row counts', "
+        "left(concat_ws(' | ', c.chart, c.chart_date, c.rank, c.title, c.artist), 300), i.raw_line, c.provider, c.fetched_at, c.run_id, "
+        "c.landing_file, c.row_no from (select *, last_value(title || chr(9) || artist) over (partition by chart, chart_date, rank order by row_no "
+        "rows between unbounded preceding and unbounded following) as counts from raw.chart_entries where provider = ?) c "
+        "join imported i using (row_no) where c.counts <> c.title || chr(9) || c.artist",
+        [provider],
+    ).fetchone()
+    return int(told[0]) if told else 0
 
 
 def _reject(con: duckdb.DuckDBPyConnection, common: str) -> int:
     """Lines that are no rows at all (too many or too few fields, open quotes) go to quarantine whole."""
     inserted = con.execute(
-        'insert into raw.quarantine (table_name, "field", raw_value, reason, row_key, raw_line, provider, fetched_at, run_id, landing_file, row_no) '
-        f"select 'import', null, null, 'the line cannot be read: ' || error_message, 'line ' || line, left(csv_line, {_LINE_CUT}), c.*, -cast(line as bigint) "
+        f"{_REFUSED}select 'import', null, null, 'the line cannot be read: ' || error_message, 'line ' || line, left(csv_line, {_LINE_CUT}), c.*, -cast(line as bigint) "
         f"from (select distinct on (line) line, error_message, csv_line from reject_errors order by line), (select {common}) c"
     ).fetchone()
     con.execute("drop table if exists reject_errors")

@@ -1,22 +1,21 @@
 """Import: a user's CSV, Parquet, JSON or NDJSON file through the same door as every provider's answer.
 
-The file is landed as it is, with a note of its mapping and licence; loading reads it from there (`import_rows.py`). Of an AcousticBrainz
-dump only what is understood is landed, a hundredth of it. The same bytes under the same name do nothing; changed bytes replace that
-dataset. What a column may mean is in `fields.py`.
+The file is landed as it is, with a note of its mapping and licence; loading reads it from there (`import_rows.py`). Where it cannot be
+read as it is, a copy in UTF-8 is landed (`file_form.py`), and of an AcousticBrainz dump only what is understood, a hundredth of it. The
+same bytes under the same name do nothing; changed bytes replace that dataset. What a column may mean is in `fields.py`.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import logging
 import os
 import re
 import shutil
-import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -27,23 +26,15 @@ import zstandard
 from soundscope.errors import BadInput, DiskFull
 from soundscope.ingest import acousticbrainz, fields, landing
 from soundscope.ingest.acousticbrainz import is_dump
-from soundscope.ingest.import_rows import relation
+from soundscope.ingest.file_form import PACKED, Readable, readable
+from soundscope.ingest.import_rows import lists_in, relation
 from soundscope.ingest.ledger import Ledger, utcnow
+from soundscope.ingest.written_dates import ORDERS, order_in
 from soundscope.settings import Settings
 from soundscope.sources.base import Outcome, Reply
 
 log = logging.getLogger(__name__)
 KINDS = ("tracks", "chart", "features", "matches")
-_FORMATS = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".json": "json",
-    ".ndjson": "ndjson",
-    ".jsonl": "ndjson",
-    ".parquet": "parquet",
-}
-_PACKED = (".gz", ".zst")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
@@ -60,16 +51,19 @@ class ImportRequest:
     chart: str | None = None
     date: str | None = None
     encoding: str = "utf-8"
+    dates: str | None = None
 
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What came of it: the dataset, whether anything was new, and field -> column as it was read."""
+    """What came of it: the dataset, whether anything was new, field -> column as it was read, columns nothing was read from, order of dates."""
 
     dataset: str
     is_new: bool
     mapping: Mapping[str, str]
     landing_file: str | None
+    unused: tuple[str, ...] = ()
+    dates: str | None = None
 
 
 def import_file(settings: Settings, ledger: Ledger, run_id: str, request: ImportRequest) -> ImportResult:
@@ -81,25 +75,26 @@ def import_file(settings: Settings, ledger: Ledger, run_id: str, request: Import
     """
     request = _as_named(request)
     _check(request)
-    if request.encoding == "utf-8" and _begins(request.file) in (b"\xff\xfe", b"\xfe\xff"):
-        request = replace(request, encoding="utf-16")
-    form = "json" if is_dump(request.file) else _format(request.file)
-    if form == "ndjson" and not _has_objects(request.file):
-        form = "json"  # one list, whatever the name says
-    columns, mapping = _read_as(request, form)
+    with _opened(settings, request) as read:
+        return _import(settings, ledger, run_id, request, read)
+
+
+def _import(settings: Settings, ledger: Ledger, run_id: str, request: ImportRequest, read: Readable) -> ImportResult:
+    found = _read_as(request, read)
     sha256 = _sha256(request.file)
     payload = {
-        "sha256": sha256, "format": form, "kind": request.kind, "mapping": mapping, "licence": request.licence, "train_ok": request.train,
-        "chart": request.chart, "date": request.date, "encoding": request.encoding, "columns": columns, "file_name": request.file.name,
+        "sha256": sha256, "format": read.form, "kind": request.kind, "mapping": found.mapping, "licence": request.licence, "train_ok": request.train,
+        "chart": request.chart, "date": request.date, "encoding": "utf-8", "columns": found.columns, "file_name": request.file.name,
         "origin": "acousticbrainz" if is_dump(request.file) else None,
-    }  # fmt: skip
+    } | {name: said for name, said in (("rows_in", found.rows_in), ("dates", found.dates), ("read_as", _said_encoding(request))) if said}  # fmt: skip
     provider = f"import:{request.dataset}"
+    unused = tuple(column for column in found.columns if column not in found.mapping.values())
     etag = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
     if ledger.unit_etag(provider, "import", request.dataset) == etag:
-        return ImportResult(request.dataset, False, mapping, None)
-    copy = _land_bytes(settings, request, sha256)
+        return ImportResult(request.dataset, False, found.mapping, None, unused, found.dates)
+    copy = _land_bytes(settings, request, read)
     payload["landed_as"] = copy.relative_to(settings.paths.landing).as_posix()
-    payload["landed_sha256"] = _sha256(copy) if payload["origin"] else sha256
+    payload["landed_sha256"] = _sha256(copy)
     reply = Reply("IMPORT", f"file:{request.file.name}", 200, {"etag": etag}, b"", utcnow())
     with landing.LandingWriter(settings.paths.landing, "import", request.dataset, run_id, sha256[:12]) as writer:
         writer.add(
@@ -121,7 +116,21 @@ def import_file(settings: Settings, ledger: Ledger, run_id: str, request: Import
         "etag": etag,
     }
     ledger.record(run_id, [result], landed.row if landed else None)
-    return ImportResult(request.dataset, True, mapping, landed.row["landing_file"] if landed else None)
+    return ImportResult(request.dataset, True, found.mapping, landed.row["landing_file"] if landed else None, unused, found.dates)
+
+
+@contextmanager
+def _opened(settings: Settings, request: ImportRequest) -> Iterator[Readable]:
+    if is_dump(request.file):
+        yield Readable(request.file, "json", False)
+        return
+    with readable(request.file, request.encoding, settings.paths.temp) as read:
+        # One list, whatever the name says.
+        yield read if read.form != "ndjson" or _has_objects(read.file) else replace(read, form="json")
+
+
+def _said_encoding(request: ImportRequest) -> str | None:
+    return None if request.encoding == "utf-8" else request.encoding
 
 
 def _as_named(request: ImportRequest) -> ImportRequest:
@@ -163,7 +172,7 @@ def _check(request: ImportRequest) -> None:
     if not _NAME.fullmatch(request.dataset):
         raise BadInput(
             f"The dataset name {request.dataset!r} cannot be used.",
-            next_step="use letters, digits, '_', '-' and '.', at most 63 characters.",
+            next_step="say another with --name: letters, digits, '_', '-' and '.', at most 63 characters.",
         )
     if not request.file.is_file():
         raise BadInput(f"There is no file {request.file}.", next_step="check the path.")
@@ -174,6 +183,8 @@ def _check(request: ImportRequest) -> None:
             f"{request.file.name} is read as an AcousticBrainz dump, which holds recordings with their features.",
             next_step="import it --as features, without --map.",
         )
+    if request.dates and request.dates not in ORDERS:
+        raise BadInput(f"--dates {request.dates} is no order of day and month.", next_step=f"say one of {', '.join(ORDERS)}.")
     if request.date:
         try:
             date.fromisoformat(request.date)
@@ -181,54 +192,92 @@ def _check(request: ImportRequest) -> None:
             raise BadInput(f"--date {request.date} is not a date.", next_step="write it as YYYY-MM-DD.") from error
 
 
-def _format(file: Path) -> str:
-    suffixes = [suffix.lower() for suffix in file.suffixes]
-    if suffixes and suffixes[-1] in _PACKED:
-        suffixes.pop()
-    form = _FORMATS.get(suffixes[-1]) if suffixes else None
-    if form is None:
-        raise BadInput(
-            f"{file.name} is no kind of file that can be imported.",
-            next_step="CSV, TSV, JSON, NDJSON (each also as .gz or .zst) and Parquet can; rename it or convert it.",
-        )
-    return form
+@dataclass(frozen=True)
+class _Found:
+    """How a file is read: its columns, field -> column, the key its rows are listed under, the order of day and month."""
+
+    columns: list[str]
+    mapping: dict[str, str]
+    rows_in: str | None = None
+    dates: str | None = None
 
 
-def _read_as(request: ImportRequest, form: str) -> tuple[list[str], dict[str, str]]:
-    """The file's columns, and field -> column."""
+def _read_as(request: ImportRequest, read: Readable) -> _Found:
     if is_dump(request.file):
-        return list(acousticbrainz.MAPPING.values()), dict(acousticbrainz.MAPPING)
-    columns = _columns(request, form)
+        return _Found(list(acousticbrainz.MAPPING.values()), dict(acousticbrainz.MAPPING))
+    try:
+        found = _mapped(request, read, None)
+    except BadInput:
+        # Rows may be listed under a key of an object: of all tracks, or of a week.
+        for key in lists_in(read.file) if read.form == "json" else []:
+            with suppress(BadInput):
+                found = _mapped(request, read, key)
+                break
+        else:
+            raise
+    named = [found.mapping[field] for field in ("chart_date", "release_date") if field in found.mapping]
+    if request.kind == "chart" and request.date:
+        named = [column for column in named if column != found.mapping.get("chart_date")]
+    payload = {"format": read.form, "encoding": "utf-8", "columns": found.columns, "rows_in": found.rows_in}
+    source, _ = relation(read.file, payload)
+    is_needed = request.kind == "chart" and not request.date
+    dates = order_in(source, named, request.dates, request.file.name, found.mapping.get("chart_date") if is_needed else None)
+    return replace(found, dates=dates)
+
+
+def _mapped(request: ImportRequest, read: Readable, rows_in: str | None) -> _Found:
+    columns = _columns(request.file.name, read, rows_in)
     mapping = fields.mapping_of(columns, request.given, request.kind, request.file.name)
     fields.check_needed(mapping, request.kind, request.file.name, columns, chart=request.chart, date=request.date)
-    return columns, mapping
+    return _Found(columns, mapping, rows_in)
 
 
-def _columns(request: ImportRequest, form: str) -> list[str]:
-    payload = {"format": form, "encoding": request.encoding}
-    _check_whole(request.file)
+def _columns(name: str, read: Readable, rows_in: str | None) -> list[str]:
     try:
         with duckdb.connect() as con:
-            if form in ("json", "ndjson"):
-                source, _ = relation(request.file, {**payload, "columns": None})
-                names = con.execute(
-                    f"select distinct unnest(json_keys(json)) from {source} where json_type(json) = 'OBJECT'"
-                ).fetchall()
-                columns = sorted(row[0] for row in names)
+            if read.form in ("json", "ndjson"):
+                columns = _json_columns(con, name, read, rows_in)
             else:
-                source, _ = relation(request.file, payload)
+                source, _ = relation(read.file, {"format": read.form, "encoding": "utf-8"})
                 columns = [row[0] for row in con.execute(f"describe select * from {source}").fetchall()]
                 # Reads the whole file once, so that damage is found before anything is landed.
-                con.execute(f"select count(*) from (select columns(*)::varchar from {source})").fetchall()
+                whole = con.execute(f"select count(*) from (select columns(*)::varchar from {source})").fetchall()
+                if columns and whole == [(0,)]:
+                    columns = []
+                    _check_refused(con, name, read.form)
     except (duckdb.Error, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         hint = "is it whole, and of the kind its name says?"
         if "utf" in reason.lower() or "unicode" in reason.lower():
             hint = "it is not UTF-8; convert it, or say its encoding with --encoding latin-1."
-        raise BadInput(f"{request.file.name} cannot be read as {form}: {reason}", next_step=hint) from error
+        raise BadInput(f"{name} cannot be read as {read.form}: {reason}", next_step=hint) from error
     if not columns:
-        raise BadInput(f"{request.file.name} holds no rows.", next_step="check that it is the file you meant.")
+        raise BadInput(f"{name} holds no rows.", next_step="check that it is the file you meant.")
     return columns
+
+
+def _json_columns(con: duckdb.DuckDBPyConnection, name: str, read: Readable, rows_in: str | None) -> list[str]:
+    source, _ = relation(read.file, {"format": read.form, "encoding": "utf-8", "columns": None, "rows_in": rows_in})
+    names = con.execute(f"select distinct unnest(json_keys(json)) from {source} where json_type(json) = 'OBJECT'").fetchall()
+    by_column = con.execute(
+        f"select count(*) = 1 and bool_and(json_type(json) = 'OBJECT' and len(json_keys(json)) > 1 and list_bool_and("
+        f"list_transform(json_extract(json, '$.*'), lambda v: json_type(v) = 'OBJECT' and json_exists(v, '$.\"0\"')))) from {source}"
+    ).fetchone()
+    if by_column == (True,):
+        raise BadInput(
+            f"{name} is written column by column.", next_step="write it row by row: with pandas, to_json(..., orient='records')."
+        )
+    return sorted(row[0] for row in names)
+
+
+def _check_refused(con: duckdb.DuckDBPyConnection, name: str, form: str) -> None:
+    """A file none of whose lines can be read is no dataset."""
+    refused = con.execute("select count(*), min(error_message) from reject_errors").fetchone() if form == "csv" else None
+    if refused and refused[0]:
+        raise BadInput(
+            f"{name}: none of its {refused[0]:,} lines can be read as a row: {str(refused[1]).splitlines()[0]}",
+            next_step="correct its first line or the others, so that all have the same number of fields.",
+        )
 
 
 def _has_objects(file: Path) -> bool:
@@ -241,46 +290,12 @@ def _has_objects(file: Path) -> bool:
         return False
 
 
-def _begins(file: Path) -> bytes:
-    with file.open("rb") as handle:
-        return handle.read(2)
-
-
-def _check_whole(file: Path) -> None:
-    """A compressed file that was cut short is refused: a reader of CSV takes what is there and says nothing."""
-    suffix = file.suffix.lower()
-    try:
-        if suffix == ".gz":
-            with gzip.open(file) as unpacked:
-                while unpacked.read(1 << 20):
-                    pass
-        elif suffix == ".zst":
-            _unpack_frames(file)
-    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
-        raise BadInput(
-            f"{file.name} cannot be unpacked: it is damaged or was cut short.", next_step="fetch or compress it again."
-        ) from error
-
-
-def _unpack_frames(file: Path) -> None:
-    frame = None
-    with file.open("rb") as packed:
-        # Small pieces, because a hostile one unpacks to thirty thousand times its size.
-        while piece := packed.read(4096):
-            while piece:
-                frame = frame or zstandard.ZstdDecompressor().decompressobj()
-                frame.decompress(piece)
-                piece, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
-    if frame is not None:
-        raise EOFError
-
-
-def _land_bytes(settings: Settings, request: ImportRequest, sha256: str) -> Path:
+def _land_bytes(settings: Settings, request: ImportRequest, read: Readable) -> Path:
     folder = settings.paths.landing / "import" / request.dataset
-    suffixes = request.file.suffixes[-2:] if request.file.suffixes[-1].lower() in _PACKED else request.file.suffixes[-1:]
+    suffixes = read.file.suffixes[-2:] if read.file.suffixes[-1].lower() in PACKED else read.file.suffixes[-1:]
     # A name that ends like those of our own landing files would be taken for one of them.
     suffix = ".jsonl.zst" if is_dump(request.file) else "".join(suffixes).lower().replace(".ndjson", ".jsonl")
-    target = folder / f"{sha256[:16]}{suffix}"
+    target = folder / f"{_sha256(read.file)[:16]}{suffix}"
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
@@ -289,7 +304,7 @@ def _land_bytes(settings: Settings, request: ImportRequest, sha256: str) -> Path
         if is_dump(request.file):
             _distil(request.file, temporary)
         else:
-            shutil.copyfile(request.file, temporary)
+            shutil.copyfile(read.file, temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, target)

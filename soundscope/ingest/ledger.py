@@ -248,7 +248,8 @@ class Ledger:
                 rows.append({
                     "provider": r["provider"], "kind": r["kind"], "key": r["key"], "status": _STATUS[outcome],
                     "attempts": tried, "updated_at": now, "retry_at": r.get("retry_at") or _retry_at(outcome, tried, now),
-                    "fresh_until": r.get("fresh_until"), "etag": r.get("etag"), "http_status": r.get("http_status"),
+                    # Of an answer that was of no use nobody should be told that it has not changed.
+                    "fresh_until": r.get("fresh_until"), "etag": r.get("etag") if outcome is Outcome.OK else None, "http_status": r.get("http_status"),
                     "message": r.get("message"), "run_id": run_id, "landing_file": file, "priority": r.get("priority", 0.0),
                     "payload": json.dumps(r.get("payload") or {}, ensure_ascii=False), "planned_at": now,
                 })  # fmt: skip

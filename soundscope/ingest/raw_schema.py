@@ -16,7 +16,7 @@ LONGEST_TEXT = 10_000
 
 @dataclass(frozen=True)
 class Column:
-    """One column: DuckDB type, comment, inclusive range of documented values, whether a row without it is useless, longest text in characters."""
+    """One column: DuckDB type, comment, inclusive range of documented values, whether a row without it is useless, longest text in characters, form of it."""
 
     type: str
     comment: str
@@ -25,6 +25,7 @@ class Column:
     required: bool = False
     choices: tuple[str, ...] = ()
     longest: int | None = LONGEST_TEXT
+    pattern: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,9 @@ COMMON = {
 _IDENTITY = {
     "source_id": Column("VARCHAR", "The provider's own id of the track."),
     "spotify_id": Column("VARCHAR", "Spotify id of the track, 22 base62 characters; the requested id where Spotify relinks."),
-    "isrc": Column("VARCHAR", "International Standard Recording Code, upper case without hyphens."),
+    "isrc": Column(
+        "VARCHAR", "International Standard Recording Code, upper case without hyphens.", pattern="[A-Z]{2}[A-Z0-9]{3}[0-9]{7}"
+    ),
     "title": Column("VARCHAR", "Title as the provider spells it."),
     "artist": Column("VARCHAR", "First credited artist."),
     "artists": Column("VARCHAR", "All credited artists, joined by '; '."),
@@ -81,6 +84,7 @@ FEATURES = {
     "time_signature": Column("INTEGER", "Beats per bar, 3..7; 0 means not detected.", 3, 7),
     "duration_ms": Column("BIGINT", "Length in milliseconds.", 1, None),
 }
+SHARES = ("danceability", "energy", "valence", "acousticness", "instrumentalness", "speechiness", "liveness")
 # Values by which providers say "not detected": kept by the load, turned into NULL in staging, no matter for quarantine.
 UNDETECTED = {"tempo": "0", "key": "-1", "time_signature": "0"}
 
@@ -119,12 +123,12 @@ RAW: dict[str, RawTable] = {
         {
             "chart": Column("VARCHAR", "Name of the chart.", required=True),
             "chart_date": Column("DATE", "Date of the published chart.", required=True),
-            "rank": Column("INTEGER", "Position, 1 is the top.", 1, None, required=True),
+            "rank": Column("INTEGER", "Position, 1 is the top.", 1, 1_000_000, required=True),
             "title": Column("VARCHAR", "Title as printed.", required=True),
             "artist": Column("VARCHAR", "Credit as printed.", required=True),
-            "reported_last_week": Column("INTEGER", "Last week's rank as the archive reports it.", 1, None),
-            "reported_peak": Column("INTEGER", "Best rank so far as the archive reports it.", 1, None),
-            "reported_weeks": Column("INTEGER", "Weeks on the chart so far as the archive reports it.", 1, None),
+            "reported_last_week": Column("INTEGER", "Last week's rank as the archive reports it.", 1, 1_000_000),
+            "reported_peak": Column("INTEGER", "Best rank so far as the archive reports it.", 1, 1_000_000),
+            "reported_weeks": Column("INTEGER", "Weeks on the chart so far as the archive reports it.", 1, 1_000_000),
             "source_id": Column("VARCHAR", "The source's own id of the entry or track."),
             "spotify_id": Column("VARCHAR", "Spotify id, where the source carries one."),
         },

@@ -13,8 +13,19 @@ import duckdb
 
 from soundscope.ingest.raw_schema import COMMON, PROVIDERS_TABLE, QUARANTINE_TABLE, RAW, UNDETECTED, Column, RawTable
 
+# Ways of writing that there is no value.
+NOTHING = (
+    "", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "NaT", "null", "NULL", "Null", "None", "none", "-", "--", "\\N",
+)  # fmt: skip
 _LINE_CUT = 2000
 _VALUE_CUT = 200
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}([ T].*)?"
+# No sound was recorded before 1860, and years like 0000 and 2099 are written in files where none is known. A provider's weeks are its own
+# affair: it may live in another time than this machine's clock.
+EARLIEST = "1860-01-01"
+_IS_TOO_LATE = (
+    "s.provider like 'import:%' and {day} > greatest(cast(cast(s.fetched_at as timestamp) as date), date '2026-11-01') + 366"
+)
 
 
 def create_raw(con: duckdb.DuckDBPyConnection) -> None:
@@ -149,7 +160,7 @@ def _cut(con: duckdb.DuckDBPyConnection, stage: str, columns: Mapping[str, Colum
 
 def clean(expression: str, column: Column) -> str:
     """Text with the ways of writing "nothing" turned into NULL."""
-    empties = "''" if column.type in ("VARCHAR",) else "'', 'NA', 'N/A', 'NaN', 'nan', 'null', 'NULL', 'None', '-'"
+    empties = "''" if column.type in ("VARCHAR",) else ", ".join(map(literal, NOTHING))
     return f"(case when trim({expression}) in ({empties}) then null else trim({expression}) end)"
 
 
@@ -159,6 +170,8 @@ def value(expression: str, column: Column) -> str:
     if column.type == "VARCHAR":
         if column.choices:
             return f"case when lower({text}) in ({', '.join(map(literal, column.choices))}) then lower({text}) end"
+        if column.pattern:
+            return f"case when regexp_full_match({text}, {literal(column.pattern)}) then {text} end"
         return f"case when length({text}) <= {column.longest} then {text} end" if column.longest else text
     if column.type in ("INTEGER", "BIGINT"):
         # '5.0' is a whole number, '5.7' is not: never rounded.
@@ -169,7 +182,8 @@ def value(expression: str, column: Column) -> str:
         cast = f"case when isfinite({number}) then {number} end"
     elif column.type == "DATE":
         # Only the ISO form: 03/04/2020 has two meanings.
-        return f"case when regexp_full_match({text}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([ T].*)?') then try_cast(left({text}, 10) as date) end"
+        day = f"try_cast(left({text}, 10) as date)"
+        return f"case when regexp_full_match({text}, '{_DAY}') and {day} >= date '{EARLIEST}' and not ({_IS_TOO_LATE.format(day=day)}) then {day} end"
     elif column.type == "TIMESTAMP":
         return f"try_cast(rtrim({text}, 'Z') as timestamp)"
     else:
@@ -215,6 +229,11 @@ def _row_key(given: Collection[str]) -> str:
 
 
 def _reason(name: str, column: Column, text: str) -> str:
+    if column.pattern:
+        return literal("not written as " + column.pattern)
+    if column.type == "DATE":
+        outside = literal(f"before {EARLIEST}, or more than a year after it was imported")
+        return f"case when regexp_full_match({text}, '{_DAY}') and try_cast(left({text}, 10) as date) is not null then {outside} else 'not a date as YYYY-MM-DD' end"
     if column.type == "VARCHAR" and not column.choices:
         return literal(f"longer than {column.longest:,} characters" if column.longest else "not a text")
     kind = {"INTEGER": "a whole number", "BIGINT": "a whole number", "DOUBLE": "a number", "DATE": "a date as YYYY-MM-DD",
@@ -222,8 +241,8 @@ def _reason(name: str, column: Column, text: str) -> str:
     wrong_type = f"not {kind}"
     if column.low is None and column.high is None:
         return literal(wrong_type)
-    low = "" if column.low is None else f"{column.low:g}"
-    high = "" if column.high is None else f"{column.high:g}"
+    low = "" if column.low is None else f"{column.low:.15g}"
+    high = "" if column.high is None else f"{column.high:.15g}"
     number = f"try_cast({text} as double)"
     untyped = f"{number} is null" + (f" or {number} <> floor({number})" if column.type in ("INTEGER", "BIGINT") else "")
     return f"case when {untyped} then {literal(wrong_type)} else {literal(f'outside {low}..{high}')} end"

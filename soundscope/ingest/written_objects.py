@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+_NOBODY = r"""'(\[\s*(None|null|nan|NaN|""|'''')?\s*\]|\{\s*\})'"""
 _JOINED, _FIRST = ("artists",), ("artist", "title", "album")
 
 
@@ -20,6 +21,8 @@ def unwrap_names(con: duckdb.DuckDBPyConnection, table: str) -> None:
     for column in (*_JOINED, *_FIRST):
         if column not in held:
             continue
+        if column in ("artist", "artists"):  # a list of nobody
+            con.execute(f"update {table} set {column} = null where regexp_full_match(trim({column}), {_NOBODY})")
         written = con.execute(
             f"select distinct {column} from {table} where {column} like '[%]' or {column} like '{{%}}'"
         ).fetchall()

@@ -25,12 +25,23 @@ class Rule:
 
 
 # Letters that NFKD leaves whole, and signs that artists use as letters wherever they stand.
+_UNSEEN = (
+    (0xAD, 0xAD),
+    (0x200B, 0x200F),
+    (0x202A, 0x202E),
+    (0x2060, 0x2064),
+    (0x2066, 0x2069),
+    (0xFE00, 0xFE0F),
+    (0xFEFF, 0xFEFF),
+)
 _LETTERS = str.maketrans(
     {
         "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ı": "i", "İ": "I",
         "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ß": "ss", "ħ": "h", "Ħ": "H", "ŋ": "ng", "ə": "e", "Ə": "E", "ɐ": "a",
         "¥": "y", "×": " x ", "º": "°", "˚": "°", "ª": "a", "№": "#", "ʻ": "'", "ʼ": "'",
     }
+    # Nobody sees these: soft hyphens, joiners and spaces without width, marks of direction, and which picture a sign is shown by.
+    | {chr(code): "" for first, last in _UNSEEN for code in range(first, last + 1)}
 )  # fmt: skip
 # Arabic letters that are written in two ways, and the line that stretches words; the dot below Hindi letters, often left out, and two
 # ways to write a nasal.

@@ -209,7 +209,8 @@ def _assemble(main: str, text: str, extra: list[str], notes: _Notes) -> Title:
     if "/" in main and not _NOT_SIDES.search(main):
         sides = tuple(key for key in (title_key(words_of(side)) for side in _SLASH.split(main)) if key)
         sides = sides if len(sides) > 1 else ()
-    scripts = tuple(key for key in map(title_key, _scripts(main_words)) if _stands_alone(key))
+    # `part 2` behind a title in another script is no second name of it.
+    scripts = () if parts_named else tuple(key for key in map(title_key, _scripts(main_words)) if _stands_alone(key))
     subtitles = tuple(key for key in (title_key(words_of(one)) for one in extra) if key != core and _stands_alone(key))
     return Title(
         words=words,

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from soundscope.sources.base import Answer, Capability, Entry, Outcome, RowSpec, Unit
+from soundscope.sources.entries import names_songs
 from soundscope.sources.http import Client
 from soundscope.sources.json_sql import elements, first_day, precision, text
 from soundscope.sources.shape import Shape
@@ -93,7 +94,7 @@ def _has_songs(body: bytes) -> bool:
     document = json.loads(body)
     feed = document.get("feed") if isinstance(document, dict) else None
     songs = feed.get("results") if isinstance(feed, dict) else None
-    return isinstance(songs, list) and bool(songs)
+    return names_songs(songs, "name", "artistName", None)
 
 
 SOURCE = Entry(Apple, LIVE_URL, rate=20, window_s=60.0)

@@ -92,7 +92,7 @@ class BillboardCsv:
             outcome = {200: Outcome.OK, 304: Outcome.OK, 404: Outcome.ABSENT}.get(reply.status, Outcome.ERROR)
             message = None if reply.status in (200, 304) else f"status {reply.status}"
             if reply.status == 200 and unit.key not in set(dates_in(reply.body)):
-                outcome, message = Outcome.ERROR, "the file does not hold the week it is named for"
+                outcome, message = Outcome.ERROR, "the file does not hold the entries of the week it is named for"
             yield Answer(kind, [unit.key], reply, {unit.key: outcome}, message)
 
     def _combined(self, kind: str, units: Sequence[Unit]) -> Answer:
@@ -125,9 +125,10 @@ def csv_rows(body: str) -> list[dict[str, str]]:
 
 
 def dates_in(body: bytes) -> Iterator[str]:
-    """The chart dates of a CSV body, one per row."""
+    """The chart dates of a CSV body, one per row that says what was at which rank."""
     for row in csv_rows(body.decode("utf-8", "replace")):
-        if week := row.get("chart_week"):
+        week = row.get("chart_week")
+        if week and row.get("title") and row.get("performer") and row.get("current_week"):
             yield week
 
 

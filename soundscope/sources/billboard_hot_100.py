@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from typing import ClassVar
 
 from soundscope.sources.base import Answer, Capability, Entry, Outcome, RowSpec, Unit, Unreachable
+from soundscope.sources.entries import names_songs
 from soundscope.sources.http import Client
 from soundscope.sources.json_sql import elements, text
 from soundscope.sources.shape import Shape
@@ -106,7 +107,7 @@ class BillboardHot100:
             outcome = {200: Outcome.OK, 304: Outcome.OK, 404: Outcome.ABSENT}.get(reply.status, Outcome.ERROR)
             message = None if reply.status in (200, 304) else f"status {reply.status}"
             if reply.status == 200 and not _is_week(reply.body, unit.key):
-                outcome, message = Outcome.ERROR, "the file does not hold the week it is named for"
+                outcome, message = Outcome.ERROR, "the file does not hold the entries of the week it is named for"
             yield Answer("week", [unit.key], reply, {unit.key: outcome}, message)
 
     def _bulk(self, units: Sequence[Unit]) -> Answer:
@@ -116,11 +117,7 @@ class BillboardHot100:
             outcome = Outcome.ABSENT if reply.status == 404 else Outcome.ERROR
             return Answer("all", ["all"], reply, {"all": outcome}, f"status {reply.status}")
         listed = json.loads(reply.body)
-        held = (
-            {week.get("date") for week in listed if isinstance(week, dict) and week.get("data")}
-            if isinstance(listed, list)
-            else set()
-        )
+        held = {week.get("date") for week in listed if _has_entries(week)} if isinstance(listed, list) else set()
         if not held:
             return Answer("all", ["all"], reply, {"all": Outcome.ERROR}, "the file holds no weeks")
         return Answer("all", ["all"], reply, {"all": Outcome.OK} | dict.fromkeys(sorted(wanted & held), Outcome.OK))
@@ -128,7 +125,11 @@ class BillboardHot100:
 
 def _is_week(body: bytes, day: str) -> bool:
     document = json.loads(body)
-    return isinstance(document, dict) and document.get("date") == day and bool(document.get("data"))
+    return isinstance(document, dict) and document.get("date") == day and _has_entries(document)
+
+
+def _has_entries(week: object) -> bool:
+    return isinstance(week, dict) and names_songs(week.get("data"), "song", "artist", "this_week")
 
 
 def _is_date(value: object) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from soundscope.sources.alike import may_be, plain, without_guests
 from soundscope.sources.base import Answer, Capability, Entry, Outcome, Reply, RowSpec, Unit
+from soundscope.sources.entries import names_songs
 from soundscope.sources.http import Client
 from soundscope.sources.json_sql import elements, first_day, joined, precision, text
 from soundscope.sources.shape import Shape
@@ -131,7 +132,7 @@ class Deezer:
                 yield from self._search(unit)
             elif kind == "chart":
                 reply = self._get(kind, "chart/0/tracks", limit=100)
-                held = isinstance(_document(reply).get("data"), list)
+                held = _has_chart(_document(reply).get("data"))
                 outcome = Outcome.OK if held else Outcome.ERROR
                 yield Answer("chart", [unit.key], reply, {unit.key: outcome}, None if held else _said(reply))
             else:
@@ -196,6 +197,13 @@ def _best(title: str, artist: str, listed: Sequence[Mapping[str, Any]]) -> Any:
         if may_be(title, artist, str(row.get("title", "")), name):
             fitting.append((plain(str(row.get("title", ""))) != plain(title), place, row["id"]))
     return min(fitting)[2] if fitting else None
+
+
+def _has_chart(listed: object) -> bool:
+    rows = listed if isinstance(listed, list) else []
+    artists = [row.get("artist") if isinstance(row, dict) else None for row in rows]
+    named = [{**row, "by": artist.get("name")} for row, artist in zip(rows, artists, strict=True) if isinstance(artist, dict)]
+    return names_songs([*named, *([None] * (len(rows) - len(named)))], "title", "by", "position")
 
 
 def _document(reply: Reply) -> dict[str, Any]:

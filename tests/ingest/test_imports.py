@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +19,7 @@ from soundscope.errors import BadInput
 from soundscope.ingest.imports import ImportRequest, ImportResult, import_file, licences
 from soundscope.ingest.ledger import Ledger
 from soundscope.ingest.load import load_new, raw_counts, replay
+from soundscope.ingest.refusals import refusals
 from soundscope.ingest.written_objects import names_in
 from soundscope.settings import Settings
 
@@ -171,9 +174,88 @@ def test_a_list_is_read_whatever_its_name_says(door: Door, write: Write) -> None
     assert door.ask("select title from raw.tracks") == [("One",)]
 
 
-def test_utf_16_is_known_by_its_first_bytes(door: Door, write: Write) -> None:
-    door.take(write("a.csv", CSV.replace("Ann", "Ánn").encode("utf-16")))
-    assert door.ask("select artist from raw.tracks") == [("Ánn",)]
+def _zip(files: dict[str, str]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return packed.getvalue()
+
+
+def test_files_as_programs_save_them(door: Door, write: Write) -> None:
+    text = CSV.replace("Ann", "Ánn")
+    rows = json.dumps([{"id": ID, "name": "One", "artist": "Ánn"}])
+    more = "".join(f"x{n},T{n},Ánn,pop,0.5,-5,70,2019\n" for n in range(9))
+    files: list[tuple[str, str | bytes, dict[str, Any]]] = [
+        ("utf_16.csv", text.encode("utf-16"), {}),
+        ("big_endian.csv", "\ufeff".encode("utf-16-be") + text.encode("utf-16-be"), {}),
+        ("no_mark.csv", text.encode("utf-16-le"), {}),
+        ("windows.csv", text.replace("Ánn", "Ánn’s").encode("cp1252"), {"encoding": "latin-1"}),
+        ("marked.json", b"\xef\xbb\xbf" + rows.encode(), {}),
+        ("powershell.json", rows.encode("utf-16"), {}),
+        ("mixed_ends.csv", text.replace("\n", "\r\n", 1) + more, {}),
+        ("archive.zip", _zip({"x/a.csv": text, "__MACOSX/x/._a.csv": ""}), {}),
+        ("unnamed.csv", gzip.compress(text.encode()), {}),
+        ("wrapped.json", json.dumps({"tracks": json.loads(rows), "n": 1}), {}),
+    ]
+    for name, content, said in files:
+        file, dataset = write(name, content), name.split(".")[0]
+        assert door.take(file, name=dataset, **said).is_new
+        assert not door.take(file, name=dataset, **said).is_new, "the same bytes"
+        rows_read = door.ask(f"select title, artist from raw.tracks where provider = 'import:{dataset}' and spotify_id = '{ID}'")
+        assert rows_read == [("One", "Ánn’s" if dataset == "windows" else "Ánn")], dataset
+    assert door.ask("select count(*) from raw.tracks where provider = 'import:mixed_ends'") == [(10,)]
+    assert door.ask("select count(*) from raw.quarantine") == [(0,)]
+
+
+def test_what_programs_write_for_nothing_is_no_id_and_no_date(door: Door, write: Write) -> None:
+    head = "id,title,artist,isrc,release_date,popularity,energy,valence_%,genre\n"
+    door.take(
+        write(
+            "a.csv",
+            head
+            + "NA,One,Ann,NA,0000,NaN,0.5,50,None\nnan,Two,Bob,-,0001-01-01,,50%,1,-\n,Three,Cid,us-rc1-76-07839,2020/3/4,\\N,0.5,,null\n"
+            "None,Four,Dan,not one,2020-03-04 00:00:00,null,0.5,,pop\n",
+        )
+    )
+    assert door.ask(
+        "select title, source_id, isrc, release_date::varchar, release_precision from raw.tracks order by row_no"
+    ) == [
+        ("One", None, None, None, "year"),
+        ("Two", None, None, None, "day"),
+        ("Three", None, "USRC17607839", "2020-03-04", "day"),
+        ("Four", None, None, "2020-03-04", "day"),
+    ]
+    assert door.ask("select energy, valence from raw.audio_features order by row_no") == [
+        (0.5, 0.5),
+        (0.5, 0.01),
+        (0.5, None),
+        (0.5, None),
+    ]
+    assert door.ask("select label from raw.genre_labels") == [("pop",)]
+    assert door.ask('select distinct "field", raw_value from raw.quarantine order by all') == [
+        ("isrc", "NOTONE"),
+        ("release_date", "0000-01-01"),
+        ("release_date", "0001-01-01"),
+    ]
+
+
+def test_a_chart_as_archives_write_it(door: Door, write: Write) -> None:
+    week = {"date": "2020-01-04", "data": [{"song": "A", "artist": "B", "this_week": 1, "last_week": None}]}
+    door.take(write("all.json", json.dumps([week])), "chart", "nested", chart="n")
+    text = "WeekID,Pos,LW,Song,Performer\n7/17/1965,1,NEW,A,B\n7/4/1965,2,5,C,D\n7/4/1965,2,6,E,F\n7/4/1965,2147483647,6,Far,F\n7/4/2999,1,1,Late,G\n"
+    assert door.take(write("us.csv", text), "chart", "us", chart="us").dates == "mdy"
+    assert door.ask("select chart, chart_date::varchar, rank, title, reported_last_week from raw.chart_entries order by all") == [
+        ("n", "2020-01-04", 1, "A", None),
+        ("us", "1965-07-04", 2, "C", 5),
+        ("us", "1965-07-04", 2, "E", 6),
+        ("us", "1965-07-17", 1, "A", None),
+    ]
+    assert [(r["n"], r["field"], r["example"]) for r in refusals(door.con, "us") if r["field"]] == [
+        (1, "chart_date", "2999-07-04"),
+        (1, "rank", "2147483647"),
+        (1, "rank", "2"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.csv.zst"])
@@ -285,6 +367,13 @@ def test_decisions_come_in_as_overrides(door: Door, write: Write) -> None:
     ("name", "content", "kind", "said", "expect"),
     [
         ("a.xlsx", "x", "tracks", {}, "no kind of file"),
+        ("a.csv", "title,artist,energy\n", "tracks", {}, "holds no rows"),
+        ("a.csv", "<!DOCTYPE html><html>", "tracks", {}, "a web page"),
+        ("a.csv", "a,title,artist\nx,y\n", "tracks", {}, "none of its 1 lines"),
+        ("a.csv", CSV, "tracks", {"encoding": "klingon"}, "no encoding 'klingon'"),
+        ("a.csv", "week,rank,title,artist\n1/2/2020,1,x,y\n", "chart", {"chart": "c"}, "--dates mdy"),
+        ("a.json", '{"title": {"0": "x", "1": "y"}, "artist": {"0": "x", "1": "y"}}', "tracks", {}, "column by column"),
+        ("a.zip", _zip({"a.csv": CSV, "b.csv": CSV}), "tracks", {}, "holds 2 files"),
         ("a.csv", "colour,size\nred,1\n", "tracks", {}, "--map COLUMN=title"),
         ("a.csv", "title,artist\nx,y\n", "features", {}, "danceability"),
         ("a.csv", "rank,title\n1,x\n", "chart", {"chart": "c", "date": "2020-01-01"}, "artist"),
@@ -335,7 +424,7 @@ def test_names_that_a_program_wrote_as_objects_or_lists_are_taken_out(door: Door
         ("Survivor", "Destiny's Child", "Destiny's Child; Wyclef Jean", "Survivor"),
         ("[Untitled]", "A", "A; B", "[1, 2]"),
         ("{Curly}", "[Bracket] Band", "[Bracket] Band", "{'album_type': 'cut off"),
-        ("Heroes", "[]", "[]", "{}"),
+        ("Heroes", None, None, "{}"),
     ]
 
 

@@ -59,6 +59,15 @@ def test_a_new_week_costs_one_small_request(own_sandbox: Any, ingest: Ingest, ro
     assert [entry["path"].rsplit("/", 2)[-2] for entry in sandbox.asked()] == ["hot100", "date"]
 
 
+def test_weeks_in_no_known_form_are_asked_for_again(own_sandbox: Any, ingest: Ingest, rows: Rows) -> None:
+    sandbox = own_sandbox(today="2022-12-20", off=("billboard_csv",))
+    sandbox.fault("/hot100/date", provider="billboard_hot_100", kind="schema", rename={"song": "track"})
+    assert set(ingest("charts")["charts"]) == {"error"}
+    sandbox.clear()
+    ingest("charts")
+    assert rows("select count(distinct chart_date), count(*) / 100 from raw.chart_entries") == [(4, 4.0)]
+
+
 def test_development_tier_goes_on_without_what_is_refused(own_sandbox: Any, ingest: Ingest, rows: Rows) -> None:
     sandbox = own_sandbox(tier="development")
     ingest()
