@@ -19,9 +19,13 @@ from soundscope.ingest.written_dates import iso_day
 from soundscope.ingest.written_objects import unwrap_names
 from soundscope.sources.json_sql import first_day, precision
 
-# An id alone, at the end of a URI, or at the end of a web address.
 # Bytes of one row as text. No row of a track has so many; one of megabytes would be copied and parsed beyond the memory there is.
 LONGEST_ROW = 1 << 20
+# A file is read in pieces, each from its beginning: what lies between text and typed rows is some gigabytes for a million of them.
+ROWS_AT_ONCE = 1_000_000
+# A row of the file. No column of a file is called so.
+_ROW = '"@row"'
+# An id alone, at the end of a URI, or at the end of a web address.
 _SPOTIFY_ID = r"(?:^|[:/])([0-9A-Za-z]{22})(?:[?#].*)?$"
 
 
@@ -41,17 +45,24 @@ def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Cal
         f"{literal(provider)} as provider, cast({literal(line['fetched_at'].rstrip('Z'))} as timestamp) as fetched_at, "
         f"{literal(line['run_id'])} as run_id, {literal(path.relative_to(root).as_posix())} as landing_file"
     )
-    con.execute(
-        f"create or replace temp table imported as select {columns}, {common}, row_number() over () as row_no, "
-        f"left(cast(to_json(src) as varchar), {_LINE_CUT}) as raw_line from {source} src"
-    )
-    unwrap_names(con, "imported")
-    for table, given in _targets(payload["kind"], exprs):
-        stage, names = _stage(con, table, given)
-        bounds = {"popularity": (0.0, 100.0)} if table == "popularity" else None
-        add(table, *insert_typed(con, table, stage, names, bounds))
-        if table == "chart_entries":
-            add("quarantine", 0, _ranks_given_twice(con, provider))
+    numbered = f"select {_ROW}, row_number() over () as row_no from {source} {_ROW}"
+    targets = _targets(payload["kind"], exprs)
+    begin, n = 0, ROWS_AT_ONCE
+    while n == ROWS_AT_ONCE:
+        n = _count(
+            con,
+            f"create or replace temp table imported as select {columns}, {common}, row_no, {_RAW_LINE} as raw_line "
+            f"from ({numbered} limit {ROWS_AT_ONCE} offset {begin})",
+        )
+        unwrap_names(con, "imported")
+        for table, given in targets:
+            stage, names = _stage(con, table, given)
+            bounds = {"popularity": (0.0, 100.0)} if table == "popularity" else None
+            add(table, *insert_typed(con, table, stage, names, bounds))
+        begin += n
+    if payload["kind"] == "chart":
+        lines = f"(select row_no, {_RAW_LINE} as raw_line from ({numbered}))"
+        add("quarantine", 0, _ranks_given_twice(con, provider, lines))
     if payload["format"] in ("json", "ndjson"):
         con.execute(
             f"create or replace temp table reject_errors as select line, left(json, {_LINE_CUT}) as csv_line, "
@@ -62,6 +73,12 @@ def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Cal
     if rejects:
         add("quarantine", 0, _reject(con, common))
     con.execute("drop table imported")
+
+
+def _count(con: duckdb.DuckDBPyConnection, statement: str) -> int:
+    """Rows that a statement wrote."""
+    written = con.execute(statement).fetchone()
+    return int(written[0]) if written else 0
 
 
 def relation(file: Path, payload: Mapping[str, Any]) -> tuple[str, bool]:
@@ -131,7 +148,7 @@ def _expressions(mapping: Mapping[str, str], payload: Mapping[str, Any]) -> dict
     """Field -> text expression over the file's columns."""
 
     def column(field: str) -> str:
-        return f"cast(src.{_quoted(mapping[field])} as varchar)"
+        return f"cast({_ROW}.{_quoted(mapping[field])} as varchar)"
 
     def words(field: str) -> str:
         # R and pandas write a missing text as NA.
@@ -205,6 +222,7 @@ def _share(text: str, column: str) -> str:
 _REFUSED = 'insert into raw.quarantine (table_name, "field", raw_value, reason, row_key, raw_line, provider, fetched_at, run_id, landing_file, row_no) '
 _TOO_LONG = f"strlen(json) > {LONGEST_ROW}"
 _LINE_CUT = 2000
+_RAW_LINE = f"left(cast(to_json({_ROW}) as varchar), {_LINE_CUT})"
 _PLAIN = ("descriptors", "popularity", "explicit", "rank", "reported_last_week", "reported_peak", "reported_weeks")
 _ID = ("source_id", "spotify_id", "isrc", "title", "artist", "artists")
 _TABLES: dict[str, tuple[str, ...]] = {
@@ -282,25 +300,25 @@ def _stage(con: duckdb.DuckDBPyConnection, table: str, given: list[str]) -> tupl
     return "stage", given
 
 
-def _ranks_given_twice(con: duckdb.DuckDBPyConnection, provider: str) -> int:
+def _ranks_given_twice(con: duckdb.DuckDBPyConnection, provider: str, lines: str) -> int:
     """A rank of a week that the file gives to several songs: the last row counts in the tables, the others are told of."""
-    told = con.execute(
+    return _count(
+        con,
         f"{_REFUSED}select 'chart_entries', 'rank', cast(c.rank as varchar), 'the file gives this rank of the week twice; the last row counts', "
         "left(concat_ws(' | ', c.chart, c.chart_date, c.rank, c.title, c.artist), 300), i.raw_line, c.provider, c.fetched_at, c.run_id, "
         "c.landing_file, c.row_no from (select *, last_value(title || chr(9) || artist) over (partition by chart, chart_date, rank order by row_no "
-        "rows between unbounded preceding and unbounded following) as counts from raw.chart_entries where provider = ?) c "
-        "join imported i using (row_no) where c.counts <> c.title || chr(9) || c.artist",
-        [provider],
-    ).fetchone()
-    return int(told[0]) if told else 0
+        f"rows between unbounded preceding and unbounded following) as counts from raw.chart_entries where provider = {literal(provider)}) c "
+        f"join {lines} i using (row_no) where c.counts <> c.title || chr(9) || c.artist",
+    )
 
 
 def _reject(con: duckdb.DuckDBPyConnection, common: str) -> int:
     """Lines that are no rows at all (too many or too few fields, open quotes) go to quarantine whole."""
-    inserted = con.execute(
+    refused = _count(
+        con,
         f"{_REFUSED}select 'import', null, null, 'the line cannot be read: ' || error_message, 'line ' || line, left(csv_line, {_LINE_CUT}), c.*, -cast(line as bigint) "
-        f"from (select distinct on (line) line, error_message, csv_line from reject_errors order by line), (select {common}) c"
-    ).fetchone()
+        f"from (select distinct on (line) line, error_message, csv_line from reject_errors order by line), (select {common}) c",
+    )
     con.execute("drop table if exists reject_errors")
     con.execute("drop table if exists reject_scans")
-    return int(inserted[0]) if inserted else 0
+    return refused

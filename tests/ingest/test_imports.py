@@ -16,6 +16,7 @@ import pytest
 import zstandard
 
 from soundscope.errors import BadInput
+from soundscope.ingest import import_rows
 from soundscope.ingest.imports import ImportRequest, ImportResult, import_file, licences
 from soundscope.ingest.ledger import Ledger
 from soundscope.ingest.load import load_new, raw_counts, replay
@@ -167,6 +168,35 @@ def test_lines_that_are_no_json_are_kept_in_quarantine(door: Door, write: Write)
         ("not json", "line 2"),
         (good[:-1], "line 4"),
     ]
+
+
+def test_a_file_read_in_pieces_gives_what_it_gives_whole(door: Door, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    chart = "".join(f"2020-01-04,{1 + n // 2},Song {n},\"['Ann', 'Bob']\",s{n},{n / 8},{n}\n" for n in range(8))
+    objects = [{"id": f"t{n}", "title": f"T{n}", "artist": "Ann", "genre": "pop, rock", "energy": n / 4} for n in range(6)]
+    files: list[tuple[str, str, str, dict[str, Any]]] = [
+        (
+            "c.csv",
+            "date,rank,title,artist,id,energy,popularity\n" + chart + "2020-01-04,5,Torn\nno day,x,,\n",
+            "chart",
+            {"chart": "c"},
+        ),
+        ("t.ndjson", "\n".join([*map(json.dumps, objects), "no json", "{"]), "tracks", {}),
+        ("l.json", json.dumps({"tracks": objects}), "features", {}),
+    ]
+    found = []
+    for rows in (1_000, 1, 3, 8):
+        monkeypatch.setattr(import_rows, "ROWS_AT_ONCE", rows)
+        if not found:
+            for name, text, kind, said in files:
+                door.take(write(name, text), kind, name.split(".")[0], **said)
+        else:
+            replay(door.con, door.settings.paths.landing)
+        counts = raw_counts(door.con)
+        found.append({table: sorted(map(str, door.ask(f"from raw.{table}"))) for table, n in counts.items() if n})
+    assert found[0].keys() >= {"tracks", "chart_entries", "audio_features", "popularity", "genre_labels", "quarantine"}
+    assert len(found[0]["chart_entries"]) == 8
+    assert sum("twice" in row for row in found[0]["quarantine"]) == 4
+    assert all(again == found[0] for again in found[1:])
 
 
 def test_a_list_is_read_whatever_its_name_says(door: Door, write: Write) -> None:
