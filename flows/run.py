@@ -19,7 +19,8 @@ from soundscope.warehouse.lock import writer_lock
 from soundscope.warehouse.releases import current_release_id
 
 __all__ = ["main"]
-_HAND_OVER_S = 15.0
+# Who tells the server of tasks asks again after 2, 4, ... 64 s, give or take a fifth, if it was gone meanwhile.
+_HAND_OVER_S = 90.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,8 +85,9 @@ def _hand_over() -> None:
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
 
+    deadline = time.monotonic() + _HAND_OVER_S
     for worker in (APILogWorker, EventsWorker):
-        worker.drain_all(timeout=_HAND_OVER_S, at_exit=False)
+        worker.drain_all(timeout=max(deadline - time.monotonic(), 1.0), at_exit=False)
 
 
 if __name__ == "__main__":

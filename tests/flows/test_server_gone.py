@@ -68,7 +68,7 @@ def test_a_run_goes_on_when_the_server_was_gone(tmp_path: Path) -> None:
         assert process.returncode == 0, f"{how}: {err[-3000:]}"
         n = json.loads(out.splitlines()[-1])[1]
         assert n >= 2, f"{how}: it did not go on"
-        _check(homes[how], n)
+        _check(homes[how], n, f"{how}: {err[-3000:]}")
     for gap in gaps:
         gap.join()
 
@@ -80,15 +80,15 @@ def _gap(home: Installation, how: str) -> None:
     server_gone(home, GAP_S, how)
 
 
-def _check(home: Installation, n: int) -> None:
+def _check(home: Installation, n: int, said: str) -> None:
     """It ran once, nobody took it for dead, and what it told before and after the gap is there."""
     private = home.path / "warehouse" / ".private"
     with closing(sqlite3.connect(private / "prefect" / "prefect.db")) as con:
         states = [row[0] for row in con.execute("select type from flow_run_state order by timestamp")]
         artifacts = con.execute("select data from artifact where key = 'steps'").fetchall()
         done = con.execute("select count(*) from task_run where state_type = 'COMPLETED'").fetchone()
-    assert states == ["PENDING", "RUNNING", "COMPLETED"]
-    assert len(artifacts) == n
-    assert done == (n,)
+    assert states == ["PENDING", "RUNNING", "COMPLETED"], said
+    assert len(artifacts) == n, said
+    assert done == (n,), said
     with closing(sqlite3.connect(private / "ledger.sqlite")) as con:
         assert con.execute("select command, status from runs").fetchall() == [("steady", "completed")]
