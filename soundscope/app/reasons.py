@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import altair as alt
-import pandas as pd
 import streamlit as st
 
 from soundscope.app import look, text
@@ -93,33 +91,27 @@ def _reason(part: Any, sign: int) -> str:
     return f"its {known.label.lower()}" if sign > 0 else f"{known.more if z > 0 else known.less} than the charts"
 
 
-def show_contributions(parts: Any, alternative: str, axis: str) -> None:
+def show_contributions(parts: Any, axis: str) -> None:
     """Bars of contributions: blue to the right speak for it, orange-red to the left against it."""
     parts = parts[parts["contribution"].abs() >= _LEAST]
     if parts.empty:
         return
     most = parts.reindex(parts["contribution"].abs().sort_values(ascending=False).index).head(_SHOWN)
-    drawn = pd.DataFrame(
-        {
-            "label": [text.feature_name(f) for f in most["feature"]],
-            "contribution": most["contribution"].to_numpy(dtype=float),
-            "side": ["for" if c > 0 else "against" for c in most["contribution"]],
-            "words": [
-                (
-                    text.figure(r.feature, plain(r.value))
-                    if hasattr(r, "value") and plain(r.value) is not None
-                    else f"{plain(r.z):+.1f} sd"
-                    if hasattr(r, "z") and plain(r.z) is not None
-                    else ""
-                )
-                for r in most.itertuples()
-            ],
-        }
+    look.bars(
+        [
+            look.Bar(
+                text.feature_name(row["feature"]) + (f" ({words})" if (words := _value(row)) else ""),
+                float(row["contribution"]),
+                f"{row['contribution']:+.2f}",
+                look.FOR if row["contribution"] > 0 else look.AGAINST,
+            )
+            for row in most.to_dict("records")
+        ],
+        axis,
     )
-    bars = alt.Chart(drawn).mark_bar(height=13).encode(
-        alt.Y("label:N", sort=None, title=None), alt.X("contribution:Q", title=axis),
-        alt.Color("side:N", legend=None, scale=alt.Scale(domain=["for", "against"], range=[look.FOR, look.AGAINST])),
-        tooltip=[alt.Tooltip("label:N"), alt.Tooltip("contribution:Q", format="+.2f"), alt.Tooltip("words:N", title="its value")],
-    )  # fmt: skip
-    told = ", ".join(f"{r.label} {r.contribution:+.2f}" for r in drawn.head(5).itertuples())
-    look.draw(bars, f"{alternative}: {told}", height=look.rows_height(len(drawn)))
+
+
+def _value(part: dict[str, Any]) -> str:
+    """A feature's value, or how far it is from the usual one."""
+    value, z = plain(part.get("value")), plain(part.get("z"))
+    return text.figure(part["feature"], value) if value is not None else f"{z:+.1f} sd" if z is not None else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
@@ -142,25 +141,20 @@ def _sound(source: Source, chart: str, day: Any) -> None:
     st.markdown(said)
     drawn = rows.assign(
         size=rows["change_1y"] / rows["std"],
-        label=[text.feature_name(f) for f in rows["feature"]],
-        words=[text.figure(r.feature, r.change_1y, signed=True) for r in rows.itertuples()],
-        sure=(rows["is_change_1y_beyond_noise"].astype(bool) & ~rows["is_low_coverage"].astype(bool)),
-    )
-    y = alt.Y("label:N", title=None, sort=alt.EncodingSortField("size", order="descending"))
-    base = alt.Chart(drawn).encode(y, opacity=alt.condition("datum.sure", alt.value(1), alt.value(look.FAINT)))
-    bars = base.mark_bar(height=11).encode(
-        alt.X("size:Q", title="change, in the spread between songs (faint: within chance)"),
-        color=alt.condition("datum.size > 0", alt.value(look.BLUE), alt.value(look.ORANGE)),
-        tooltip=[
-            alt.Tooltip("label:N", title="feature"),
-            alt.Tooltip("words:N", title="change"),
-            alt.Tooltip("coverage:Q", title="coverage", format=".0%"),
+        sure=rows["is_change_1y_beyond_noise"].astype(bool) & ~rows["is_low_coverage"].astype(bool),
+    ).sort_values("size", ascending=False)
+    look.bars(
+        [
+            look.Bar(
+                text.feature_name(row["feature"]),
+                float(row["size"]),
+                text.figure(row["feature"], row["change_1y"], signed=True),
+                look.BLUE if row["size"] > 0 else look.ORANGE,
+                not row["sure"],
+            )
+            for row in drawn.to_dict("records")
         ],
-    )
-    look.draw(
-        bars,
-        f"Change of each feature of {text.chart_name(chart)} against a year ago. {said}".replace("*", ""),
-        height=26 * len(drawn) + 40,
+        "change, in the spread between songs (faint: within chance)",
     )
 
 

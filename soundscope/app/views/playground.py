@@ -85,17 +85,14 @@ def _prediction(source: Source, row: pd.DataFrame, middle: dict[str, float]) -> 
         frame.nothing("There is no champion model yet; `soundscope train` makes one.")
         return
     labels = found.labels
-    said = ", ".join(f"{r.genre} {r.probability:.0%}" for r in labels.itertuples())
-    look.draw(look.probabilities(labels, genres.genres_of(source)), f"Likeliest genres: {said}", height=150)
+    look.probabilities(labels, genres.genres_of(source))
     st.caption(
         "From these ten values alone: artist, title, key and length are unknown to it, so it is less sure than of a real track."
     )
     best = str(labels["genre"].iloc[0])
     if found.why["contribution"].abs().max() < 0.005:
         st.caption("All sliders stand in the middle; move one to see what it does.")
-    show_contributions(
-        found.why, f"What each slider does for {best}", f"for {best}, against a middling value (right: speaks for it)"
-    )
+    show_contributions(found.why, f"for {best}, against a middling value (right: speaks for it)")
 
 
 def _fit(source: Source, row: pd.DataFrame) -> None:

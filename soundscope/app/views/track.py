@@ -134,7 +134,7 @@ def _alignment(source: Source, track: dict[str, Any]) -> None:
     if parts.empty and made is not None:
         parts = made.contributions(sound)
     fit_in_words(source, chart, row, parts)
-    show_contributions(parts, f"Why it fits {text.chart_name(chart)} or not", "contribution to the fit (right: speaks for it)")
+    show_contributions(parts, "contribution to the fit (right: speaks for it)")
 
 
 def _genre(source: Source, track: dict[str, Any]) -> None:
@@ -153,8 +153,7 @@ def _genre(source: Source, track: dict[str, Any]) -> None:
         )
         frame.nothing(f"There is no prediction: {reason}.")
         return
-    said = ", ".join(f"{r.genre} {r.probability:.0%}" for r in rows.itertuples())
-    look.draw(look.probabilities(rows, genres.genres_of(source)), f"The three likeliest genres: {said}", height=150)
+    look.probabilities(rows, genres.genres_of(source))
     unsure = "It is not sure: the likeliest is less likely than not. " if rows["probability"].iloc[0] < 0.5 else ""
     label = f"Its label is {text.escape(track['genre'])}." if track["genre"] else ""
     if unsure or label:
@@ -174,9 +173,7 @@ def _genre(source: Source, track: dict[str, Any]) -> None:
         frame.nothing("It may not be explained: its provider does not allow models to use these values.")
         return
     parts = parts[parts["feature"] != BASE]
-    show_contributions(
-        parts, f"What speaks for {rows['genre'].iloc[0]}", f"contribution to {rows['genre'].iloc[0]} (share of the probability)"
-    )
+    show_contributions(parts, f"contribution to {rows['genre'].iloc[0]} (share of the probability)")
 
 
 def _nearest(source: Source, track: dict[str, Any]) -> None:
