@@ -21,6 +21,7 @@ from soundscope.warehouse.releases import current_release_id
 __all__ = ["main"]
 # Who tells the server of tasks asks again after 2, 4, ... 64 s, give or take a fifth, if it was gone meanwhile.
 _HAND_OVER_S = 90.0
+_WRITING_S = 15.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,13 +82,16 @@ def _get_ready(settings: Settings) -> None:
 
 
 def _hand_over() -> None:
-    """Wait until the server has this run's logs and events; otherwise they would be lost, and wait minutes for a server that is gone."""
+    """Wait until the server has this run's logs and events, and has written them; otherwise they would be lost, and wait minutes for a server that is gone."""
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
+
+    from flows.tasks import wait_until_recorded
 
     deadline = time.monotonic() + _HAND_OVER_S
     for worker in (APILogWorker, EventsWorker):
         worker.drain_all(timeout=max(deadline - time.monotonic(), 1.0), at_exit=False)
+    wait_until_recorded(_WRITING_S)
 
 
 if __name__ == "__main__":

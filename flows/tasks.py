@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
+from uuid import UUID
 
+import httpx
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import TaskRunFilter
+from prefect.client.schemas.objects import TERMINAL_STATES
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.futures import PrefectFuture
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.task_runners import ThreadPoolTaskRunner
 
 T = TypeVar("T")
+_AT_ONCE = 100
+_ended: set[UUID] = set()
 
 
 def submit(
@@ -30,7 +40,42 @@ def submit(
     made = task(name=kind, task_run_name=label.replace("{", "{{").replace("}", "}}"), tags=list(tags), cache_policy=NO_CACHE)(
         work
     )
-    return cast("PrefectFuture[T]", cast(Any, made).submit(wait_for=list(after)))
+    future = cast("PrefectFuture[T]", cast(Any, made).submit(wait_for=list(after)))
+    future.add_done_callback(_note)
+    return future
+
+
+def _note(done: PrefectFuture[Any]) -> None:
+    inner = cast(Any, done).wrapped_future
+    # Of what was broken off the server is told nothing.
+    if not inner.cancelled() and inner.exception() is None:
+        _ended.add(done.task_run_id)
+
+
+def wait_until_recorded(seconds: float) -> bool:
+    """Wait until the server has written down how the tasks ended that ended in this process; it does so a while after it was told.
+
+    Args:
+        seconds: at most so long.
+
+    Returns:
+        whether it has. It forgets what it was told and has not written if it is stopped.
+    """
+    deadline = time.monotonic() + seconds
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), get_client(sync_client=True) as client:
+        while True:
+            try:
+                waiting = sorted(_ended)
+                for begin in range(0, len(waiting), _AT_ONCE):
+                    ids = waiting[begin : begin + _AT_ONCE]
+                    ended = {"id": {"any_": ids}, "state": {"type": {"any_": sorted(TERMINAL_STATES)}}}
+                    found = client.read_task_runs(task_run_filter=TaskRunFilter.model_validate(ended))
+                    _ended.difference_update(run.id for run in found)
+            except (httpx.HTTPError, PrefectHTTPStatusError):
+                pass  # It is gone, or its database is busy: asked again below.
+            if not _ended or time.monotonic() > deadline:
+                return not _ended
+            time.sleep(0.1)
 
 
 def threads(n: int) -> Any:

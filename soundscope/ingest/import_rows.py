@@ -22,7 +22,7 @@ from soundscope.sources.json_sql import first_day, precision
 # Bytes of one row as text. No row of a track has so many; one of megabytes would be copied and parsed beyond the memory there is.
 LONGEST_ROW = 1 << 20
 # A file is read in pieces, each from its beginning: what lies between text and typed rows is some gigabytes for a million of them.
-ROWS_AT_ONCE = 1_000_000
+ROWS_AT_ONCE = 500_000
 # A row of the file. No column of a file is called so.
 _ROW = '"@row"'
 # An id alone, at the end of a URI, or at the end of a web address.
