@@ -272,7 +272,9 @@ def _json_columns(con: duckdb.DuckDBPyConnection, name: str, read: Readable, row
 
 def _check_refused(con: duckdb.DuckDBPyConnection, name: str, form: str) -> None:
     """A file none of whose lines can be read is no dataset."""
-    refused = con.execute("select count(distinct line), min(error_message) from reject_errors").fetchone() if form == "csv" else None
+    refused = (
+        con.execute("select count(distinct line), min(error_message) from reject_errors").fetchone() if form == "csv" else None
+    )
     if refused and refused[0]:
         raise BadInput(
             f"{name}: none of its {refused[0]:,} lines can be read as a row: {str(refused[1]).splitlines()[0]}",
