@@ -6,7 +6,7 @@ The door, with its checks, is `imports.py`; what a column may mean is in `fields
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from soundscope.sources.json_sql import first_day, precision
 
 # Bytes of one row as text. No row of a track has so many; one of megabytes would be copied and parsed beyond the memory there is.
 LONGEST_ROW = 1 << 20
-# A file is read in pieces, each from its beginning: what lies between text and typed rows is some gigabytes for a million of them.
+# A file is read in pieces, each from its beginning: what lies between text and typed rows is a gigabyte for so many of them, and DuckDB
+# gives none of it back before the transaction ends.
 ROWS_AT_ONCE = 500_000
 # A row of the file. No column of a file is called so.
 _ROW = '"@row"'
@@ -29,13 +30,17 @@ _ROW = '"@row"'
 _SPOTIFY_ID = r"(?:^|[:/])([0-9A-Za-z]{22})(?:[?#].*)?$"
 
 
-def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Callable[[str, int, int], None]) -> None:
-    """Replace one dataset's rows by those of its landed file, inside the caller's transaction."""
+def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Callable[[str, int, int], None]) -> Iterator[None]:
+    """Replace one dataset's rows by those of its landed file, inside the caller's transaction.
+
+    Yields:
+        After every piece that another may follow. The caller may commit there: rows of the dataset's earlier file are left until the last
+        piece, and what a load that did not get there has left is removed first.
+    """
     line = next(landing.read_lines(path))
     payload = line["payload"]
     provider = f"import:{line['keys'][0]}"
-    for table in (*_TABLES, "genre_labels", "quarantine"):
-        con.execute(f"delete from raw.{table} where provider = ?", [provider])
+    remove_rows(con, root, path)
     file = root / payload["landed_as"]
     source, rejects = relation(file, payload)
     mapping = payload["mapping"]
@@ -60,6 +65,13 @@ def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Cal
             bounds = {"popularity": (0.0, 100.0)} if table == "popularity" else None
             add(table, *insert_typed(con, table, stage, names, bounds))
         begin += n
+        if n == ROWS_AT_ONCE:
+            con.execute("drop table imported; drop table stage")
+            yield
+    for table in _FILLED:
+        con.execute(
+            f"delete from raw.{table} where provider = ? and landing_file <> ?", [provider, path.relative_to(root).as_posix()]
+        )
     if payload["kind"] == "chart":
         lines = f"(select row_no, {_RAW_LINE} as raw_line from ({numbered}))"
         add("quarantine", 0, _ranks_given_twice(con, provider, lines))
@@ -73,6 +85,12 @@ def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Cal
     if rejects:
         add("quarantine", 0, _reject(con, common))
     con.execute("drop table imported")
+
+
+def remove_rows(con: duckdb.DuckDBPyConnection, root: Path, path: Path) -> None:
+    """Remove what is there of one landed file."""
+    for table in _FILLED:
+        con.execute(f"delete from raw.{table} where landing_file = ?", [path.relative_to(root).as_posix()])
 
 
 def _count(con: duckdb.DuckDBPyConnection, statement: str) -> int:
@@ -235,6 +253,7 @@ _TABLES: dict[str, tuple[str, ...]] = {
     "descriptors": (*_ID, "descriptor", "value", "scale"),
     "track_links": ("title", "artist", "run_no", "track_id", "decided_by", "reason"),
 }  # fmt: skip
+_FILLED = (*_TABLES, "genre_labels", "quarantine")
 
 
 def _targets(kind: str, exprs: Mapping[str, str]) -> list[tuple[str, list[str]]]:

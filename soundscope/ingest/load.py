@@ -1,4 +1,4 @@
-"""Load: landed files to `raw.*`, each file exactly once, in one transaction with the note that it is loaded.
+"""Load: landed files to `raw.*`, each file exactly once. It counts as loaded with the transaction that brings its last rows.
 
 No network, no decisions between providers; `typed.py` has the casting, the sources say how rows are read. `replay` empties the raw
 tables and loads everything again, which gives the same tables.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import duckdb
 
 from soundscope.errors import SoundScopeError
 from soundscope.ingest import landing
-from soundscope.ingest.import_rows import load_import
+from soundscope.ingest.import_rows import load_import, remove_rows
 from soundscope.ingest.raw_schema import RAW
 from soundscope.ingest.typed import create_raw, insert_typed, literal
 from soundscope.sources.base import RowSpec
@@ -129,15 +130,14 @@ def _load_chunk(con: duckdb.DuckDBPyConnection, root: Path, chunk: list[Path], r
             sound.append(path)
         except SoundScopeError as error:
             log.warning("%s", error.message)
-            result.damaged[path.relative_to(root).as_posix()] = error.message
+            _set_down(con, root, path, error.message, result)
     if not sound:
         return
     chunk = sound
     con.execute("begin")
     try:
         if _is_import(chunk[0], root):
-            if not _is_replaced(con, root, chunk[0]):
-                load_import(con, root, chunk[0], result.add)
+            _load_import(con, root, chunk[0], result)
         else:
             _load_answers(con, root, chunk, longest, result)
         names = ", ".join(
@@ -147,7 +147,7 @@ def _load_chunk(con: duckdb.DuckDBPyConnection, root: Path, chunk: list[Path], r
         con.execute("commit")
         result.files += len(chunk)
     except duckdb.Error as error:
-        con.execute("rollback")
+        _roll_back(con)
         if isinstance(error, duckdb.BinderException | duckdb.CatalogException | duckdb.ParserException):
             raise  # a mistake of ours, not of the file
         if len(chunk) > 1:
@@ -163,10 +163,31 @@ def _load_chunk(con: duckdb.DuckDBPyConnection, root: Path, chunk: list[Path], r
                 next_step="free disk space or memory and run again: what is landed is kept.",
             ) from error
         log.warning("landing file %s cannot be loaded: %s", chunk[0], str(error).splitlines()[0])
-        result.damaged[chunk[0].relative_to(root).as_posix()] = str(error).splitlines()[0]
+        _set_down(con, root, chunk[0], str(error).splitlines()[0], result)
     except BaseException:
-        con.execute("rollback")
+        _roll_back(con)
         raise
+
+
+def _load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, result: LoadResult) -> None:
+    if _is_replaced(con, root, path):
+        return
+    for _ in load_import(con, root, path, result.add):
+        con.execute("commit")
+        con.execute("begin")
+
+
+def _roll_back(con: duckdb.DuckDBPyConnection) -> None:
+    # A commit that failed has ended the transaction.
+    with suppress(duckdb.TransactionException):
+        con.execute("rollback")
+
+
+def _set_down(con: duckdb.DuckDBPyConnection, root: Path, path: Path, why: str, result: LoadResult) -> None:
+    """A file that cannot be loaded. Pieces of an import may be there already; the rest of the run builds without them."""
+    result.damaged[path.relative_to(root).as_posix()] = why
+    if _is_import(path, root):
+        remove_rows(con, root, path)
 
 
 def _load_answers(con: duckdb.DuckDBPyConnection, root: Path, chunk: list[Path], longest: int, result: LoadResult) -> None:

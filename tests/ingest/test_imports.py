@@ -16,11 +16,12 @@ import pytest
 import zstandard
 
 from soundscope.errors import BadInput
-from soundscope.ingest import import_rows
+from soundscope.ingest import import_rows, landing
 from soundscope.ingest.imports import ImportRequest, ImportResult, import_file, licences
 from soundscope.ingest.ledger import Ledger
 from soundscope.ingest.load import load_new, raw_counts, replay
 from soundscope.ingest.refusals import refusals
+from soundscope.ingest.typed import create_raw
 from soundscope.ingest.written_objects import names_in
 from soundscope.settings import Settings
 
@@ -197,6 +198,46 @@ def test_a_file_read_in_pieces_gives_what_it_gives_whole(door: Door, write: Writ
     assert len(found[0]["chart_entries"]) == 8
     assert sum("twice" in row for row in found[0]["quarantine"]) == 4
     assert all(again == found[0] for again in found[1:])
+
+
+def test_a_load_broken_off_between_pieces_leaves_what_was_there_and_begins_again(
+    door: Door, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_rows, "ROWS_AT_ONCE", 2)
+
+    def take(word: str) -> Path:
+        """Land a changed file, and load its first two pieces as a process does that is killed then."""
+        rows = "".join(f"t{n},{word} {n},Ann,1.5\n" for n in range(5))
+        request = ImportRequest(write("a.csv", "id,title,artist,energy\n" + rows), "tracks", "mine", {})
+        landed = import_file(door.settings, door.ledger, door.run_id, request).landing_file
+        assert landed
+        pieces = import_rows.load_import(door.con, root, root / landed, lambda *_: None)
+        door.con.execute("begin")
+        for _ in range(2):
+            next(pieces)
+            door.con.execute("commit")
+            door.con.execute("begin")
+        pieces.close()
+        door.con.execute("rollback")
+        return root / landed
+
+    root = door.settings.paths.landing
+    create_raw(door.con)
+    titles = "select title from raw.tracks order by row_no"
+    take("One")
+    assert door.ask(titles) == [(f"One {n}",) for n in range(4)]
+    assert load_new(door.con, root).rows == {"tracks": 5, "audio_features": 5}
+    assert door.ask(titles) == [(f"One {n}",) for n in range(5)]
+    second = take("Two")
+    assert door.ask("select count(*) from raw.tracks where title like 'One%'") == [(5,)]
+    copy = root / next(landing.read_lines(second))["payload"]["landed_as"]
+    copy.rename(copy.with_suffix(".away"))
+    assert load_new(door.con, root).damaged.keys() == {second.relative_to(root).as_posix()}
+    assert door.ask(titles) == [(f"One {n}",) for n in range(5)]
+    copy.with_suffix(".away").rename(copy)
+    assert not load_new(door.con, root).damaged
+    assert door.ask(titles) == [(f"Two {n}",) for n in range(5)]
+    assert door.ask("select count(*), count(distinct landing_file) from raw.quarantine") == [(5, 1)]
 
 
 def test_a_list_is_read_whatever_its_name_says(door: Door, write: Write) -> None:
