@@ -169,6 +169,7 @@ def import_(
     dates: Annotated[
         str | None, typer.Option(help="mdy or dmy, where dates end with the year and the file does not show which it is.")
     ] = None,
+    decimal: Annotated[str, typer.Option(help="Mark before a number's decimals: '.' or ','.")] = ".",
     json: Json = False,
 ) -> None:
     """Bring in a file of your own; the next build has it. The same bytes again do nothing, changed bytes replace the dataset."""
@@ -179,7 +180,9 @@ def import_(
     from soundscope.pipeline.run import open_run
 
     given = dict(_pair(pair) for said in map_ or () for pair in said.split(","))
-    request = ImportRequest(file, as_, name or file.name.split(".")[0], given, licence, train, chart, date, encoding, dates)
+    request = ImportRequest(
+        file, as_, name or file.name.split(".")[0], given, licence, train, chart, date, encoding, dates, decimal
+    )
     with open_run(_settings(), f"import {file.name}") as begun:
         result = import_file(begun.settings, begun.ledger, begun.run_id, request)
         loaded = steps.load_step(begun)

@@ -173,7 +173,7 @@ def _expressions(mapping: Mapping[str, str], payload: Mapping[str, Any]) -> dict
         return column(field) if payload["kind"] == "chart" else f"nullif({column(field)}, 'NA')"
 
     exprs = {field: column(field) for field in mapping if field in FEATURES or field in _PLAIN}
-    exprs |= {field: _share(exprs[field], mapping[field]) for field in SHARES if field in exprs}
+    exprs |= _numbers(exprs, mapping, payload)
     # Spotify's charts write -1 for a song that was not there the week before, others 0 or a word.
     exprs |= {
         field: f"case when upper(trim({exprs[field]})) not in ('-1', '0', '--', 'N', 'NEW', 'RE', 'RE-ENTRY') then {exprs[field]} end"
@@ -230,6 +230,28 @@ def _known(text: str) -> str:
     return f"case when trim({text}) not in ({', '.join(map(literal, NOTHING))}) then trim({text}) end"
 
 
+def _numbers(exprs: Mapping[str, str], mapping: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str, str]:
+    """Numbers that are written with a comma, in hundredths or as names, as the raw tables have them."""
+    with_comma = (*FEATURES, "popularity") if payload.get("decimal") == "," else ()
+    found = {field: _with_point(exprs[field]) for field in with_comma if field in exprs}
+    found |= {field: _share(found.get(field, exprs[field]), mapping[field]) for field in SHARES if field in exprs}
+    return found | {field: _named(exprs[field], _NAMES[field]) for field in payload.get("named", ()) if field in exprs}
+
+
+def named_fields(con: duckdb.DuckDBPyConnection, source: str, mapping: Mapping[str, str]) -> list[str]:
+    """Fields that hold numbers and are written as names here (`F#`, `Minor`), as the first written value has it.
+
+    A name among numbers is not read: whoever writes both made a mistake in one of them.
+    """
+    found = []
+    for field in _NAMES.keys() & mapping.keys():
+        text = f"cast({_ROW}.{_quoted(mapping[field])} as varchar)"
+        first = con.execute(f"select {text} from {source} {_ROW} where {_known(text)} is not null limit 1").fetchone()
+        if first and con.execute(f"select {_named(literal(first[0]), _NAMES[field])}").fetchone() != first:
+            found.append(field)
+    return sorted(found)
+
+
 def _share(text: str, column: str) -> str:
     """A share: in hundredths where the name of the column or the value itself says so with a %."""
     number = f"try_cast(rtrim({text}, ' %') as double)"
@@ -237,6 +259,24 @@ def _share(text: str, column: str) -> str:
     return f"case when {said} and {number} is not null then cast({number} / 100 as varchar) else {text} end"
 
 
+def _with_point(text: str) -> str:
+    """A number with a decimal comma, and points between its thousands if any, as SQL reads it; other text as it is."""
+    return f"case when regexp_full_match(trim({text}), '[-+]?[0-9.]*,[0-9]+ *%?') then replace(replace({text}, '.', ''), ',', '.') else {text} end"
+
+
+def _named(text: str, names: Mapping[str, int]) -> str:
+    """The number of a value that is written as a name; of `C#/Db` the first."""
+    pairs = ", ".join(f"{literal(name)}: {number}" for name, number in names.items())
+    name = f"translate(upper(trim(split_part({text}, '/', 1))), '\u266f\u266d', '#B')"
+    return f"coalesce(cast((map {{{pairs}}})[{name}] as varchar), {text})"
+
+
+# In capitals: DB is D flat, BB is B flat.
+_NAMES: dict[str, dict[str, int]] = {
+    "key": {"C": 0, "B#": 0, "C#": 1, "DB": 1, "D": 2, "D#": 3, "EB": 3, "E": 4, "FB": 4, "F": 5, "E#": 5, "F#": 6, "GB": 6, "G": 7,
+            "G#": 8, "AB": 8, "A": 9, "A#": 10, "BB": 10, "B": 11, "CB": 11},
+    "mode": {"MAJOR": 1, "MINOR": 0},
+}  # fmt: skip
 _REFUSED = 'insert into raw.quarantine (table_name, "field", raw_value, reason, row_key, raw_line, provider, fetched_at, run_id, landing_file, row_no) '
 _TOO_LONG = f"strlen(json) > {LONGEST_ROW}"
 _LINE_CUT = 2000

@@ -16,7 +16,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from soundscope.errors import BadInput, DiskFull
 from soundscope.ingest import acousticbrainz, fields, landing
 from soundscope.ingest.acousticbrainz import is_dump
 from soundscope.ingest.file_form import PACKED, Readable, readable
-from soundscope.ingest.import_rows import lists_in, relation
+from soundscope.ingest.import_rows import lists_in, named_fields, relation
 from soundscope.ingest.ledger import Ledger, utcnow
 from soundscope.ingest.written_dates import ORDERS, order_in
 from soundscope.settings import Settings
@@ -52,6 +52,7 @@ class ImportRequest:
     date: str | None = None
     encoding: str = "utf-8"
     dates: str | None = None
+    decimal: str = "."
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ def _import(settings: Settings, ledger: Ledger, run_id: str, request: ImportRequ
         "sha256": sha256, "format": read.form, "kind": request.kind, "mapping": found.mapping, "licence": request.licence, "train_ok": request.train,
         "chart": request.chart, "date": request.date, "encoding": "utf-8", "columns": found.columns, "file_name": request.file.name,
         "origin": "acousticbrainz" if is_dump(request.file) else None,
-    } | {name: said for name, said in (("rows_in", found.rows_in), ("dates", found.dates), ("read_as", _said_encoding(request))) if said}  # fmt: skip
+    } | {name: said for name, said in (("rows_in", found.rows_in), ("dates", found.dates), ("read_as", _said_encoding(request)), ("decimal", request.decimal.strip(".")),
+           ("named", found.named)) if said}  # fmt: skip
     provider = f"import:{request.dataset}"
     unused = tuple(column for column in found.columns if column not in found.mapping.values())
     etag = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
@@ -185,6 +187,8 @@ def _check(request: ImportRequest) -> None:
         )
     if request.dates and request.dates not in ORDERS:
         raise BadInput(f"--dates {request.dates} is no order of day and month.", next_step=f"say one of {', '.join(ORDERS)}.")
+    if request.decimal not in (".", ","):
+        raise BadInput(f"--decimal {request.decimal} is no mark that numbers are written with.", next_step="say '.' or ','.")
     if request.date:
         try:
             date.fromisoformat(request.date)
@@ -194,12 +198,13 @@ def _check(request: ImportRequest) -> None:
 
 @dataclass(frozen=True)
 class _Found:
-    """How a file is read: its columns, field -> column, the key its rows are listed under, the order of day and month."""
+    """How a file is read: its columns, field -> column, the key its rows are listed under, the order of day and month, fields written as names."""
 
     columns: list[str]
     mapping: dict[str, str]
     rows_in: str | None = None
     dates: str | None = None
+    named: list[str] = field(default_factory=list)
 
 
 def _read_as(request: ImportRequest, read: Readable) -> _Found:
@@ -222,7 +227,8 @@ def _read_as(request: ImportRequest, read: Readable) -> _Found:
     source, _ = relation(read.file, payload)
     is_needed = request.kind == "chart" and not request.date
     dates = order_in(source, named, request.dates, request.file.name, found.mapping.get("chart_date") if is_needed else None)
-    return replace(found, dates=dates)
+    with duckdb.connect() as con:
+        return replace(found, dates=dates, named=named_fields(con, source, found.mapping))
 
 
 def _mapped(request: ImportRequest, read: Readable, rows_in: str | None) -> _Found:

@@ -34,7 +34,7 @@ def refusals(con: duckdb.DuckDBPyConnection, dataset: str, most: int = 6) -> lis
 
 def _advice(reason: str, field: str | None, example: str) -> str:
     if field and reason == "not a number" and example.replace(",", "", 1).lstrip("-").isdigit():
-        return "; numbers need a decimal point"
+        return "; say --decimal ',' if all its numbers are written so"
     if "YYYY-MM-DD" in reason and _YEAR_LAST.fullmatch(example):
         return "; say --dates mdy or --dates dmy"
     return next((advice for words, advice in _ADVICE if words in reason), "")

@@ -240,6 +240,38 @@ def test_a_load_broken_off_between_pieces_leaves_what_was_there_and_begins_again
     assert door.ask("select count(*), count(distinct landing_file) from raw.quarantine") == [(5, 1)]
 
 
+def test_numbers_with_a_decimal_comma_are_read_when_said(door: Door, write: Write) -> None:
+    text = "id;title;artist;energy;valence_%;tempo;popularity\na;A;Ann;0,5;53,5;1.120,25;61,5\nb;B;Ann;0.25;7;98,5;x,5\n"
+    file = write("euro.csv", text)
+    door.take(file, "features", "plain")
+    advice = {row["field"]: row["advice"] for row in refusals(door.con, "plain")}
+    assert "--decimal ','" in advice["energy"]
+    door.take(file, "features", "euro", decimal=",")
+    shown = "select energy, valence, tempo from raw.audio_features where provider = 'import:euro' order by source_id"
+    assert door.ask(shown) == [(0.5, 0.535, 1120.25), (0.25, 0.07, 98.5)]
+    assert door.ask("select popularity from raw.popularity where provider = 'import:euro'") == [(61.5,)]
+    assert door.ask("""select "field", raw_value from raw.quarantine where provider = 'import:euro'""") == [
+        ("popularity", "x,5"),
+        (None, None),
+    ]
+    with pytest.raises(BadInput, match="--decimal"):
+        door.take(file, "features", "euro", decimal="'")
+
+
+def test_columns_of_keys_and_modes_may_be_written_as_names(door: Door, write: Write) -> None:
+    names = {"C": 0, "c#": 1, "D\u266d": 1, "Bb": 10, "B": 11, "C#/Db": 1, "7": 7, "-1": -1, "H": None, "": None}
+    rows = "".join(f"t{n},T{n},Ann,0.5,{key},{('Major', 'minor', '1')[n % 3]}\n" for n, key in enumerate(names))
+    door.take(write("named.csv", "id,title,artist,energy,key,mode\n" + rows), "features")
+    found = door.ask('select "key", mode from raw.audio_features order by row_no')
+    assert found == [(number, (1, 0, 1)[n % 3]) for n, number in enumerate(names.values())]
+    assert door.ask('select "field", raw_value from raw.quarantine') == [("key", "H")]
+    door.take(
+        write("numbers.csv", "id,title,artist,energy,key,mode\nx,X,Ann,0.5,NA,1\ny,Y,Ann,0.5,3,\nz,Z,Ann,0.5,C,Minor\n"),
+        "features",
+    )
+    assert door.ask('select "key", mode from raw.audio_features order by row_no') == [(None, 1), (3, None), (None, None)]
+
+
 def test_a_list_is_read_whatever_its_name_says(door: Door, write: Write) -> None:
     door.take(write("a.ndjson", json.dumps([{"track_id": ID, "track_name": "One", "track_artist": "Ann"}], indent=1)))
     assert door.ask("select title from raw.tracks") == [("One",)]
