@@ -66,7 +66,7 @@ def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Cal
             add(table, *insert_typed(con, table, stage, names, bounds))
         begin += n
         if n == ROWS_AT_ONCE:
-            con.execute("drop table imported; drop table stage")
+            con.execute("drop table imported; drop table if exists stage")
             yield
     for table in _FILLED:
         con.execute(
@@ -318,7 +318,10 @@ def _targets(kind: str, exprs: Mapping[str, str]) -> list[tuple[str, list[str]]]
 
 def _stage(con: duckdb.DuckDBPyConnection, table: str, given: list[str]) -> tuple[str, list[str]]:
     """The part of the imported rows that is meant for one raw table; each value is reported in quarantine once, under its own table."""
-    con.execute("create or replace temp table stage as select * from imported")
+    if table in ("tracks", "audio_features", "chart_entries"):
+        return "imported", given
+    said = {"genre_labels": " where genre is not null", "descriptors": " where descriptors is not null"}
+    con.execute(f"create or replace temp table stage as select * from imported{said.get(table, '')}")
     if table == "popularity":
         con.execute("update stage set observed_at = coalesce(observed_at, cast(fetched_at as varchar))")
         con.execute(f"delete from stage where popularity is null or trim(popularity) in ({', '.join(map(literal, NOTHING))})")
@@ -343,20 +346,18 @@ def _stage(con: duckdb.DuckDBPyConnection, table: str, given: list[str]) -> tupl
         con.execute("alter table stage add column decided_at varchar")
         con.execute("update stage set decided_at = cast(fetched_at as varchar)")
         return "stage", [*given, "status", "method", "score", "decided_at"]
-    if table == "genre_labels":
-        names = {row[0] for row in con.execute("describe stage").fetchall()}
-        ids = [name for name in _ID if name in names]
-        # A list as Python or JSON writes it, or names between commas or semicolons.
-        con.execute(
-            "create or replace temp table stage as select * replace (row_no * 1000 + n as row_no) from ("
-            "select * exclude (genre), 'track' as subject, provider as source, trim(unnest(labels)) as label, "
-            "generate_subscripts(labels, 1) as n from (select *, case when genre like '[%' "
-            "then regexp_extract_all(genre, '''([^'']+)''|\"([^\"]+)\"') else regexp_split_to_array(genre, '[,;]') end as labels from stage))"
-        )
-        con.execute("update stage set label = trim(label, '''\"') ")
-        con.execute(f"delete from stage where label is null or label in ({', '.join(map(literal, NOTHING))})")
-        return "stage", [*ids, "subject", "source", "label"]
-    return "stage", given
+    names = {row[0] for row in con.execute("describe stage").fetchall()}
+    ids = [name for name in _ID if name in names]
+    # A list as Python or JSON writes it, or names between commas or semicolons.
+    con.execute(
+        "create or replace temp table stage as select * replace (row_no * 1000 + n as row_no) from ("
+        "select * exclude (genre), 'track' as subject, provider as source, trim(unnest(labels)) as label, "
+        "generate_subscripts(labels, 1) as n from (select *, case when genre like '[%' "
+        "then regexp_extract_all(genre, '''([^'']+)''|\"([^\"]+)\"') else regexp_split_to_array(genre, '[,;]') end as labels from stage))"
+    )
+    con.execute("update stage set label = trim(label, '''\"') ")
+    con.execute(f"delete from stage where label is null or label in ({', '.join(map(literal, NOTHING))})")
+    return "stage", [*ids, "subject", "source", "label"]
 
 
 def _ranks_given_twice(con: duckdb.DuckDBPyConnection, provider: str, lines: str) -> int:

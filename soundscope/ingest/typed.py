@@ -124,7 +124,7 @@ def _quarantine(
     head = 'insert into raw.quarantine (table_name, "field", raw_value, reason, row_key, raw_line, provider, fetched_at, run_id, landing_file, row_no)'
     line = f"left(s.raw_line, {_LINE_CUT})"
     parts = []
-    for name in given:
+    for name in _refused(con, stage, columns, given):
         column = columns[name]
         text = clean(f's."{name}"', column)
         silent = (
@@ -136,13 +136,31 @@ def _quarantine(
             f'select {literal(table)}, {literal(name)}, left(s."{name}", {_VALUE_CUT}), {_reason(name, column, text)}, {key}, {line}, {common} '
             f'from {stage} s join typed t using (landing_file, row_no) where {text} is not null and t."{name}" is null{silent}'
         )
-    parts.append(
-        f"select {literal(table)}, null, null, {literal('the row has no key: ' + _key_words(RAW[table]))}, {key}, {line}, {common} "
-        f"from {stage} s join typed t using (landing_file, row_no) where {missing}"
-    )
+    if con.execute(f"select 1 from typed t where {missing} limit 1").fetchall():
+        parts.append(
+            f"select {literal(table)}, null, null, {literal('the row has no key: ' + _key_words(RAW[table]))}, {key}, {line}, {common} "
+            f"from {stage} s join typed t using (landing_file, row_no) where {missing}"
+        )
+    if not parts:
+        return 0
     con.execute(head + " " + " union all ".join(parts))
     after = con.execute("select count(*) from raw.quarantine").fetchone()
     return int(after[0]) - int(before[0]) if before and after else 0
+
+
+def _refused(con: duckdb.DuckDBPyConnection, stage: str, columns: Mapping[str, Column], given: Collection[str]) -> list[str]:
+    """Fields with a text that did not become a value, as the numbers of both tell: most have none, and to find the rows takes a join."""
+    if not given:
+        return []
+    texts = ", ".join(f"count({clean(f's.{_quoted(name)}', columns[name])})" for name in given)
+    values = ", ".join(f"count({_quoted(name)})" for name in given)
+    written = con.execute(f"select {texts} from {stage} s").fetchall()[0]
+    typed = con.execute(f"select {values} from typed").fetchall()[0]
+    return [name for name, n, of in zip(given, typed, written, strict=True) if n != of]
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
 
 
 def _cut(con: duckdb.DuckDBPyConnection, stage: str, columns: Mapping[str, Column], given: Collection[str]) -> str:
