@@ -15,7 +15,7 @@ from prefect.client.schemas.filters import TaskRunFilter
 from prefect.client.schemas.objects import TERMINAL_STATES
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.futures import PrefectFuture
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.settings import PREFECT_API_REQUEST_TIMEOUT, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.task_runners import ThreadPoolTaskRunner
 
 T = TypeVar("T")
@@ -62,7 +62,8 @@ def wait_until_recorded(seconds: float) -> bool:
         whether it has. It forgets what it was told and has not written if it is stopped.
     """
     deadline = time.monotonic() + seconds
-    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), get_client(sync_client=True) as client:
+    patience = {PREFECT_CLIENT_MAX_RETRIES: 0, PREFECT_API_REQUEST_TIMEOUT: max(seconds, 1.0)}
+    with temporary_settings(patience), get_client(sync_client=True) as client:
         while True:
             try:
                 waiting = sorted(_ended)
@@ -71,6 +72,8 @@ def wait_until_recorded(seconds: float) -> bool:
                     ended = {"id": {"any_": ids}, "state": {"type": {"any_": sorted(TERMINAL_STATES)}}}
                     found = client.read_task_runs(task_run_filter=TaskRunFilter.model_validate(ended))
                     _ended.difference_update(run.id for run in found)
+                    if time.monotonic() > deadline:
+                        break
             except (httpx.HTTPError, PrefectHTTPStatusError):
                 pass  # It is gone, or its database is busy: asked again below.
             if not _ended or time.monotonic() > deadline:

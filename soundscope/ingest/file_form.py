@@ -34,7 +34,7 @@ FORMATS = {
 PACKED = (".gz", ".zst")
 _SUFFIX = {"csv": ".csv.zst", "json": ".json.zst", "ndjson": ".jsonl.zst", "parquet": ".parquet"}
 _WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".ods")
-_GZIP, _ZSTD, _ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
+_BEGINS = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd", ".zip": b"PK\x03\x04"}
 _HEAD = 4096
 
 
@@ -58,15 +58,17 @@ def readable(file: Path, encoding: str, folder: Path) -> Iterator[Readable]:
     Raises:
         BadInput: it is no kind of file that can be imported, is damaged, empty, or not in that encoding.
     """
-    check_whole(file)
-    name, open_plain = _unpacked(file)
+    packing = _packing(file)
+    check_whole(file, packing)
+    name, open_plain = _unpacked(file, packing)
     form = _format(file, name)
     with open_plain() as stream:
         head = stream.read(_HEAD)
     _check_head(file, form, head)
     codec = None if form == "parquet" else _codec(file, form, head, encoding)
     is_mixed = form == "csv" and codec is None and _has_mixed_ends(open_plain)
-    is_hidden = PurePath(name).name != file.name and not _is_packed(file)
+    # A reader knows what is packed by the ending of its name alone, in small letters.
+    is_hidden = packing is not None and (packing not in PACKED or file.suffix != packing)
     if not (codec or is_mixed or is_hidden):
         yield Readable(file, form, False)
         return
@@ -77,17 +79,16 @@ def readable(file: Path, encoding: str, folder: Path) -> Iterator[Readable]:
         yield Readable(copy, form, True)
 
 
-def check_whole(file: Path) -> None:
+def check_whole(file: Path, packing: str | None) -> None:
     """A compressed file that was cut short is refused: a reader of CSV takes what is there and says nothing."""
-    suffix = file.suffix.lower()
     try:
-        if suffix == ".gz":
+        if packing == ".gz":
             with gzip.open(file) as unpacked:
                 while unpacked.read(1 << 20):
                     pass
-        elif suffix == ".zst":
+        elif packing == ".zst":
             _unpack_frames(file)
-        elif suffix == ".zip":
+        elif packing == ".zip":
             with zipfile.ZipFile(file) as archive:
                 if broken := archive.testzip():
                     raise zipfile.BadZipFile(broken)
@@ -114,20 +115,24 @@ def _unpack_frames(file: Path) -> None:
         raise EOFError
 
 
-def _is_packed(file: Path) -> bool:
-    return file.suffix.lower() in PACKED
-
-
-def _unpacked(file: Path) -> tuple[str, Callable[[], Any]]:
-    """The name without packing, and how to open what is in it. Packed is what begins so, whatever it is called."""
+def _packing(file: Path) -> str | None:
+    """How it is packed, as it begins, whatever it is called; by its name where that says so and the file does not."""
     with file.open("rb") as handle:
-        begins = handle.read(4)
-    plain = file.stem if _is_packed(file) else file.name
-    if begins.startswith(_GZIP):
-        return plain + ("" if _is_packed(file) else ".gz"), lambda: gzip.open(file)
-    if begins == _ZSTD:
-        return plain + ("" if _is_packed(file) else ".zst"), lambda: zstandard.open(file, "rb")
-    if begins == _ZIP and file.suffix.lower() not in _WORKBOOKS:
+        head = handle.read(4)
+    begins = next((packing for packing, start in _BEGINS.items() if head.startswith(start)), None)
+    if begins == ".zip" and file.suffix.lower() in _WORKBOOKS:
+        return None
+    return begins or (file.suffix.lower() if file.suffix.lower() in _BEGINS else None)
+
+
+def _unpacked(file: Path, packing: str | None) -> tuple[str, Callable[[], Any]]:
+    """The name without packing, and how to open what is in it."""
+    plain = file.stem if file.suffix.lower() in PACKED else file.name
+    if packing == ".gz":
+        return plain, lambda: gzip.open(file)
+    if packing == ".zst":
+        return plain, lambda: zstandard.open(file, "rb")
+    if packing == ".zip":
         member = _member(file)
         return member, lambda: _in_zip(file, member)
     return plain, lambda: file.open("rb")

@@ -5,14 +5,13 @@ The door, with its checks, is `imports.py`; what a column may mean is in `fields
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from soundscope.ingest import acousticbrainz, landing
+from soundscope.ingest import acousticbrainz, fields, landing
 from soundscope.ingest.raw_schema import FEATURES, SHARES
 from soundscope.ingest.typed import NOTHING, insert_typed, literal
 from soundscope.ingest.written_dates import iso_day
@@ -118,25 +117,43 @@ def relation(file: Path, payload: Mapping[str, Any]) -> tuple[str, bool]:
 
 
 def lists_in(file: Path) -> list[str]:
-    """Keys of a JSON file's first object that hold lists of objects."""
+    """Keys of a JSON file's first object that hold lists of objects and mean no field (a track has a list of artists too)."""
     keys = f"(select json, unnest(json_keys(json)) as key from (select json from {_texts(file, {'format': 'json'})} limit 1) where json_type(json) = 'OBJECT')"
     lists = f"select key from {keys} where json_type(json, '$.\"' || key || '\"') = 'ARRAY' and json_type(json, '$.\"' || key || '\"[0]') = 'OBJECT'"
     try:
         with duckdb.connect() as con:
-            return [row[0] for row in con.execute(lists).fetchall()]
+            return [row[0] for row in con.execute(lists).fetchall() if not fields.guess([row[0]])]
     except duckdb.Error:
         return []
 
 
+def is_one_object(file: Path) -> bool:
+    """Whether a JSON file is an object, not many."""
+    with duckdb.connect() as con:
+        return con.execute(f"select count(*) = 1 from (from {_texts(file, {'format': 'json'})} limit 2)").fetchone() == (True,)
+
+
+def said_beside(file: Path) -> list[str]:
+    """Keys of a JSON file's first object whose value may be meant for every row of a list beside it: the date of a chart, a genre.
+
+    What names one thing (an id, a title) or is measured of it names or measures the list, as a playlist's name does.
+    """
+    keys = f"(select json, unnest(json_keys(json)) as key from (select json from {_texts(file, {'format': 'json'})} limit 1) where json_type(json) = 'OBJECT')"
+    plain = f"select key from {keys} where json_type(json, '$.\"' || key || '\"') not in ('ARRAY', 'OBJECT')"
+    with duckdb.connect() as con:
+        names = [row[0] for row in con.execute(plain).fetchall()]
+    return [name for name in names if not fields.guess([name]).keys() - {"chart", "chart_date", "genre", "mood", "era"}]
+
+
 def _rows(file: Path, payload: Mapping[str, Any]) -> str:
-    """The rows of a JSON file as text: its objects, or those listed under a key, each with what is said beside the list."""
+    """The rows of a JSON file as text: its objects, or those listed under a key, each with what is said of all beside the list."""
     texts = _texts(file, payload)
     if not (key := payload.get("rows_in")):
         return texts
-    without = literal(json.dumps({key: None}))
+    said = ", ".join(f"{literal(name)}, json_extract(json, {literal(_json_path(name))})" for name in payload.get("beside", ()))
     return (
         "(select cast(json_merge_patch(beside, row) as varchar) as json from (select beside, unnest(listed) as row from ("
-        f"select json_merge_patch(json, {without}) as beside, json_extract(json, {literal(_json_path(key) + '[*]')}) as listed from {texts})))"
+        f"select json_object({said}) as beside, json_extract(json, {literal(_json_path(key) + '[*]')}) as listed from {texts})))"
     )
 
 
@@ -233,7 +250,7 @@ def _known(text: str) -> str:
 def _numbers(exprs: Mapping[str, str], mapping: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str, str]:
     """Numbers that are written with a comma, in hundredths or as names, as the raw tables have them."""
     with_comma = (*FEATURES, "popularity") if payload.get("decimal") == "," else ()
-    found = {field: _with_point(exprs[field]) for field in with_comma if field in exprs}
+    found = {field: _with_point(exprs[field], payload["format"] == "csv") for field in with_comma if field in exprs}
     found |= {field: _share(found.get(field, exprs[field]), mapping[field]) for field in SHARES if field in exprs}
     return found | {field: _named(exprs[field], _NAMES[field]) for field in payload.get("named", ()) if field in exprs}
 
@@ -259,9 +276,15 @@ def _share(text: str, column: str) -> str:
     return f"case when {said} and {number} is not null then cast({number} / 100 as varchar) else {text} end"
 
 
-def _with_point(text: str) -> str:
-    """A number with a decimal comma, and points between its thousands if any, as SQL reads it; other text as it is."""
-    return f"case when regexp_full_match(trim({text}), '[-+]?[0-9.]*,[0-9]+ *%?') then replace(replace({text}, '.', ''), ',', '.') else {text} end"
+def _with_point(text: str, is_text: bool) -> str:
+    """A number with a decimal comma, and points between its thousands if any, as SQL reads it; other text as it is.
+
+    Where numbers are no text (JSON, Parquet) a point without a comma is theirs.
+    """
+    pattern = "[-+]?([0-9]+|[0-9]{1,3}([.][0-9]{3})+)?,[0-9]+ *%?" + ("|[-+]?[0-9]{1,3}([.][0-9]{3})+" if is_text else "")
+    # 0.250 is no thousands.
+    read = f"regexp_full_match(trim({text}), '{pattern}') and not regexp_matches(trim({text}), '^[-+]?0[.]')"
+    return f"case when {read} then replace(replace({text}, '.', ''), ',', '.') else {text} end"
 
 
 def _named(text: str, names: Mapping[str, int]) -> str:

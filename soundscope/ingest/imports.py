@@ -15,7 +15,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -27,7 +27,7 @@ from soundscope.errors import BadInput, DiskFull
 from soundscope.ingest import acousticbrainz, fields, landing
 from soundscope.ingest.acousticbrainz import is_dump
 from soundscope.ingest.file_form import PACKED, Readable, readable
-from soundscope.ingest.import_rows import lists_in, named_fields, relation
+from soundscope.ingest.import_rows import is_one_object, lists_in, named_fields, relation, said_beside
 from soundscope.ingest.ledger import Ledger, utcnow
 from soundscope.ingest.written_dates import ORDERS, order_in
 from soundscope.settings import Settings
@@ -87,7 +87,7 @@ def _import(settings: Settings, ledger: Ledger, run_id: str, request: ImportRequ
         "sha256": sha256, "format": read.form, "kind": request.kind, "mapping": found.mapping, "licence": request.licence, "train_ok": request.train,
         "chart": request.chart, "date": request.date, "encoding": "utf-8", "columns": found.columns, "file_name": request.file.name,
         "origin": "acousticbrainz" if is_dump(request.file) else None,
-    } | {name: said for name, said in (("rows_in", found.rows_in), ("dates", found.dates), ("read_as", _said_encoding(request)), ("decimal", request.decimal.strip(".")),
+    } | {name: said for name, said in (("rows_in", found.rows_in), ("beside", found.beside), ("dates", found.dates), ("read_as", _said_encoding(request)), ("decimal", request.decimal.strip(".")),
            ("named", found.named)) if said}  # fmt: skip
     provider = f"import:{request.dataset}"
     unused = tuple(column for column in found.columns if column not in found.mapping.values())
@@ -198,11 +198,13 @@ def _check(request: ImportRequest) -> None:
 
 @dataclass(frozen=True)
 class _Found:
-    """How a file is read: its columns, field -> column, the key its rows are listed under, the order of day and month, fields written as names."""
+    """How a file is read: its columns, field -> column, the key its rows are listed under and those said of all of them, the order of day and month,
+    fields written as names."""
 
     columns: list[str]
     mapping: dict[str, str]
     rows_in: str | None = None
+    beside: list[str] = field(default_factory=list)
     dates: str | None = None
     named: list[str] = field(default_factory=list)
 
@@ -210,39 +212,57 @@ class _Found:
 def _read_as(request: ImportRequest, read: Readable) -> _Found:
     if is_dump(request.file):
         return _Found(list(acousticbrainz.MAPPING.values()), dict(acousticbrainz.MAPPING))
-    try:
-        found = _mapped(request, read, None)
-    except BadInput:
-        # Rows may be listed under a key of an object: of all tracks, or of a week.
-        for key in lists_in(read.file) if read.form == "json" else []:
-            with suppress(BadInput):
-                found = _mapped(request, read, key)
-                break
-        else:
-            raise
+    found = _found(request, read)
     named = [found.mapping[field] for field in ("chart_date", "release_date") if field in found.mapping]
     if request.kind == "chart" and request.date:
         named = [column for column in named if column != found.mapping.get("chart_date")]
-    payload = {"format": read.form, "encoding": "utf-8", "columns": found.columns, "rows_in": found.rows_in}
-    source, _ = relation(read.file, payload)
+    where = {"rows_in": found.rows_in, "beside": found.beside}
+    source, _ = relation(read.file, {"format": read.form, "encoding": "utf-8", "columns": found.columns} | where)
     is_needed = request.kind == "chart" and not request.date
     dates = order_in(source, named, request.dates, request.file.name, found.mapping.get("chart_date") if is_needed else None)
     with duckdb.connect() as con:
         return replace(found, dates=dates, named=named_fields(con, source, found.mapping))
 
 
-def _mapped(request: ImportRequest, read: Readable, rows_in: str | None) -> _Found:
-    columns = _columns(request.file.name, read, rows_in)
+def _found(request: ImportRequest, read: Readable) -> _Found:
+    """Rows may be objects of the file, or be listed under a key of an object: of all tracks, or of a week.
+
+    One object alone with a list of named things is a list with a head, as a playlist is, whatever the head could be read as.
+    """
+    listed = [_Source(key, said_beside(read.file)) for key in lists_in(read.file)] if read.form == "json" else []
+    refused: BadInput | None = None
+    for source in [*listed, None, *listed] if listed and is_one_object(read.file) else [None, *listed]:
+        try:
+            found = _mapped(request, read, source)
+        except BadInput as error:
+            refused = error if source is None else refused
+            continue
+        if source is None or refused or found.mapping.keys() & {"title", "spotify_id", "isrc"}:
+            return found
+    assert refused
+    raise refused
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where in a JSON file its rows are: the key of the list, and the keys beside it that are said of all of them."""
+
+    rows_in: str
+    beside: list[str]
+
+
+def _mapped(request: ImportRequest, read: Readable, source: _Source | None) -> _Found:
+    columns = _columns(request.file.name, read, source)
     mapping = fields.mapping_of(columns, request.given, request.kind, request.file.name)
     fields.check_needed(mapping, request.kind, request.file.name, columns, chart=request.chart, date=request.date)
-    return _Found(columns, mapping, rows_in)
+    return _Found(columns, mapping, source.rows_in if source else None, source.beside if source else [])
 
 
-def _columns(name: str, read: Readable, rows_in: str | None) -> list[str]:
+def _columns(name: str, read: Readable, listed: _Source | None) -> list[str]:
     try:
         with duckdb.connect() as con:
             if read.form in ("json", "ndjson"):
-                columns = _json_columns(con, name, read, rows_in)
+                columns = _json_columns(con, name, read, listed)
             else:
                 source, _ = relation(read.file, {"format": read.form, "encoding": "utf-8"})
                 columns = [row[0] for row in con.execute(f"describe select * from {source}").fetchall()]
@@ -262,8 +282,9 @@ def _columns(name: str, read: Readable, rows_in: str | None) -> list[str]:
     return columns
 
 
-def _json_columns(con: duckdb.DuckDBPyConnection, name: str, read: Readable, rows_in: str | None) -> list[str]:
-    source, _ = relation(read.file, {"format": read.form, "encoding": "utf-8", "columns": None, "rows_in": rows_in})
+def _json_columns(con: duckdb.DuckDBPyConnection, name: str, read: Readable, listed: _Source | None) -> list[str]:
+    where = {"rows_in": listed.rows_in, "beside": listed.beside} if listed else {}
+    source, _ = relation(read.file, {"format": read.form, "encoding": "utf-8", "columns": None, **where})
     names = con.execute(f"select distinct unnest(json_keys(json)) from {source} where json_type(json) = 'OBJECT'").fetchall()
     by_column = con.execute(
         f"select count(*) = 1 and bool_and(json_type(json) = 'OBJECT' and len(json_keys(json)) > 1 and list_bool_and("

@@ -7,12 +7,12 @@ from typing import Any
 
 import duckdb
 
+from soundscope.ingest.raw_schema import SHARES
+
 _YEAR_LAST = re.compile(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{4}.*")
 # Where most of a column is refused for this, the file is written in another way than the reader expects.
-_ADVICE = (
-    ("unicode", "; say its encoding, for instance --encoding latin-1"),
-    ("outside 0..1", "; a column in hundredths has to be divided by 100, or to have a % in its name"),
-)
+_UNREADABLE = "; say its encoding, for instance --encoding latin-1"
+_HUNDREDTHS = "; a column in hundredths has to be divided by 100, or to have a % in its name"
 
 
 def refusals(con: duckdb.DuckDBPyConnection, dataset: str, most: int = 6) -> list[dict[str, Any]]:
@@ -37,4 +37,6 @@ def _advice(reason: str, field: str | None, example: str) -> str:
         return "; say --decimal ',' if all its numbers are written so"
     if "YYYY-MM-DD" in reason and _YEAR_LAST.fullmatch(example):
         return "; say --dates mdy or --dates dmy"
-    return next((advice for words, advice in _ADVICE if words in reason), "")
+    if field in SHARES and reason == "outside 0..1":
+        return _HUNDREDTHS
+    return _UNREADABLE if "unicode" in reason else ""

@@ -165,7 +165,10 @@ def follow(shared: SharedLanding, noted: Known, con: duckdb.DuckDBPyConnection) 
     loaded = {row[0] for row in con.execute("select landing_file from raw.loaded_files").fetchall()}
     # Their rows go first: killed before the new bytes are here, the next load still sees that the old ones are here.
     old = stale(shared.root, noted)
-    unload(con, sorted((loaded & (noted.removed - set(noted.files))) | (loaded & set(old))))
+    removed = noted.removed - set(noted.files)
+    # Of an import that was not loaded to its end pieces may be there.
+    pieces = {name for name in removed if name.startswith("import/")}
+    unload(con, sorted(loaded & (removed | set(old)) | pieces))
     return bring_lacking(shared, noted, [*old, *lacking(shared.root, noted.files)])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import zipfile
@@ -254,8 +255,75 @@ def test_numbers_with_a_decimal_comma_are_read_when_said(door: Door, write: Writ
         ("popularity", "x,5"),
         (None, None),
     ]
+    assert not any("hundredths" in row["advice"] for row in refusals(door.con, "euro"))
+    door.take(
+        write("ms.csv", "title;artist;duration_ms;energy\nA;B;215.000;0,5\nC;D;1.234.567;0.250\n"), "features", "ms", decimal=","
+    )
+    assert door.ask("select duration_ms, energy from raw.audio_features where provider = 'import:ms' order by row_no") == [
+        (215000, 0.5),
+        (1234567, 0.25),
+    ]
     with pytest.raises(BadInput, match="--decimal"):
         door.take(file, "features", "euro", decimal="'")
+
+
+def test_a_list_with_a_head_gives_its_rows_what_is_said_of_all(door: Door, write: Write) -> None:
+    songs = [{"title": f"S{n}", "artist": f"A{n}", "energy": n / 4} for n in range(4)]
+    head = {"id": "37i9dQZEVXbMDoHDwVN2tF", "uri": "spotify:playlist:x", "name": "Top 50", "popularity": 70, "genre": "rock"}
+    shown = "select title, artist, source_id, spotify_id from raw.tracks order by row_no"
+    for kind in ("features", "tracks"):
+        door.take(write(f"{kind}.json", json.dumps(head | {"tracks": songs, "images": [{"url": "x", "height": 64}]})), kind)
+        assert door.ask(shown) == [(f"S{n}", f"A{n}", None, None) for n in range(4)]
+        assert door.ask("select label, count(*) from raw.genre_labels group by 1") == [("rock", 4)]
+        assert door.ask("select count(*) from raw.popularity") == [(0,)]
+    one = {
+        "id": ID,
+        "uri": f"spotify:track:{ID}",
+        "name": "One",
+        "artist": "Ann",
+        "artists": [{"id": "a", "name": "Ann"}],
+        "album": {"images": []},
+    }
+    door.take(write("one.json", json.dumps(one)))
+    assert door.ask("select title, spotify_id from raw.tracks") == [("One", ID)]
+    # What lies beside is not copied into every row.
+    wide = {"tracks": songs, "artists": [{"name": "x" * 400, "followers": n} for n in range(3000)]}
+    door.take(write("wide.json", json.dumps(wide)), "features")
+    assert door.ask("select count(*), count(distinct artist) from raw.tracks") == [(4, 4)]
+    weeks = [{"date": f"2020-01-{day:02}", "data": [{"rank": 1, "title": "T", "artist": "A"}]} for day in (4, 11)]
+    door.take(write("weeks.json", json.dumps(weeks)), "chart", "weeks", chart="c")
+    assert [str(row[0]) for row in door.ask("select chart_date from raw.chart_entries order by 1")] == [
+        "2020-01-04",
+        "2020-01-11",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [
+        ("a.csv", lambda plain: gzip.compress(plain)),
+        ("a.CSV.GZ", lambda plain: gzip.compress(plain)),
+        ("a.csv.ZST", lambda plain: zstandard.ZstdCompressor(write_checksum=True).compress(plain)),
+        ("a.csv.gz", lambda plain: zstandard.ZstdCompressor(write_checksum=True).compress(plain)),
+        ("a.csv", lambda plain: zstandard.ZstdCompressor(write_checksum=True).compress(plain)),
+        ("tracks.csv", lambda plain: _zip({"tracks.csv": plain.decode()})),
+        ("tracks.zip", lambda plain: _zip({"tracks.csv": plain.decode()})),
+    ],
+)
+def test_packed_files_are_known_by_how_they_begin_and_read_whole(
+    door: Door, tmp_path: Path, name: str, pack: Callable[[bytes], bytes]
+) -> None:
+    rows = "".join(f"t{n},{hashlib.sha256(str(n).encode()).hexdigest()},Ann\n" for n in range(9000))
+    packed = pack(("id,title,artist\n" + rows).encode())
+    file = tmp_path / name
+    file.write_bytes(packed)
+    door.take(file)
+    assert door.ask("select count(*) from raw.tracks") == [(9000,)]
+    for damaged in (packed[: len(packed) // 2], packed[:900] + b"\0\0\0\0" + packed[904:]):
+        file.write_bytes(damaged)
+        with pytest.raises(BadInput, match="damaged or was cut short"):
+            door.take(file)
+    assert door.ask("select count(*) from raw.tracks") == [(9000,)]
 
 
 def test_columns_of_keys_and_modes_may_be_written_as_names(door: Door, write: Write) -> None:
