@@ -56,7 +56,7 @@ def pipeline(retrain: bool = False, rebuild: bool = False, force: bool = False) 
             say(f"training, because {due or steps.training_due(run)}")
             train()
         score()
-        release = _publish(run, news.fingerprint, force)
+        release = _publish(run, force)
         row_counts(before, dict(release.rows))
         announce(release)
         run.facts["message"] = _with_shortfall(run, f"published {release.release_id}")
@@ -65,9 +65,9 @@ def pipeline(retrain: bool = False, rebuild: bool = False, force: bool = False) 
         return release.release_id
 
 
-def _publish(run: Run, fingerprint: str, force: bool) -> Release:
+def _publish(run: Run, force: bool) -> Release:
     try:
-        release = submit("publish", "check and publish", lambda: steps.publish_step(run, fingerprint, force=force)).result()
+        release = submit("publish", "check and publish", lambda: steps.publish_step(run, force=force)).result()
     except CheckFailed as error:
         tell([Alert("release_held_back", run.release_id or "", str(error).splitlines()[0])])
         raise

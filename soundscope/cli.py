@@ -329,10 +329,12 @@ def publish(
     from soundscope.pipeline.run import open_run
 
     with open_run(_settings(), "publish") as begun:
-        news = steps.news_step(begun)
-        release = steps.publish_step(begun, news.fingerprint, force=force)
+        release = steps.publish_step(begun, force=force)
         begun.facts["message"] = f"published {release.release_id}"
+        is_old = steps.news_step(begun).is_new
     print(f"Published {release.release_id}: {sum(release.rows.values()):,} rows in {len(release.rows)} tables.")
+    if is_old:
+        print("What was loaded or changed since the last build is not in it. Next: soundscope build, soundscope publish.")
 
 
 @app.command()

@@ -215,7 +215,7 @@ def _take_up(run: Run, publish: bool) -> int:
         scored = steps.score_step(run)
     steps.build_step(run, ("ml",))
     if publish:
-        steps.publish_step(run, steps.news_step(run).published)
+        steps.publish_step(run)
     return scored
 
 

@@ -155,7 +155,7 @@ def backtest(
         if tested:
             steps.build_step(begun, ("alignment_backtest",))
             if publish:
-                steps.publish_step(begun, steps.news_step(begun).published)
+                steps.publish_step(begun)
         begun.facts["message"] = f"back-tested {tested} chart(s)"
         with begun.writer() as con:
             cursor = con.execute(_FIGURES, [chart, chart])

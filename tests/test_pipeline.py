@@ -320,3 +320,35 @@ def test_a_failed_check_publishes_nothing(home: Home) -> None:
     assert home.soundscope("publish").returncode == 0
     assert home.ask("select release_id from main.release") != before
     assert home.ask("select count(*) from ops.check_results where status = 'fail'")[0][0] >= 1
+
+
+def test_what_came_since_the_build_stays_new_after_it_is_published(home: Home, tmp_path: Path) -> None:
+    asked = (
+        "from soundscope.settings import load_settings\nfrom soundscope.pipeline.run import open_run\nfrom soundscope.pipeline.steps import news_step\n"
+        "with open_run(load_settings(), 'look') as run:\n    print(news_step(run).is_new)\n"
+    )
+
+    def is_new() -> bool:
+        done = subprocess.run(
+            [sys.executable, "-c", asked],
+            env=home.environment(),
+            check=True,
+            timeout=60,
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout.split()[-1] == "True"
+
+    assert not is_new()
+    file = tmp_path / "late.csv"
+    file.write_text("id,title,artist,energy\nlate,Late,Ann,0.5\n")
+    home.soundscope("import", str(file), "--as", "features")
+    assert is_new()
+    assert "is not in it" in home.soundscope("publish").stdout
+    assert home.ask("select count(*) from core.tracks where title = 'Late'") == [(0,)]
+    assert is_new()
+    home.soundscope("build")
+    assert "is not in it" not in home.soundscope("publish").stdout
+    assert home.ask("select count(*) from core.tracks where title = 'Late'") == [(1,)]
+    assert not is_new()

@@ -28,7 +28,7 @@ from soundscope.pipeline.loading import waits as waits
 from soundscope.pipeline.matching import match_step
 from soundscope.pipeline.ops import ops_tables
 from soundscope.pipeline.run import Run
-from soundscope.pipeline.unfinished import building, require_whole, unfinished
+from soundscope.pipeline.unfinished import building, candidate, require_whole
 from soundscope.settings import PROJECT, Settings
 from soundscope.sources.base import Capability
 from soundscope.sources.internal import PROVIDER
@@ -82,6 +82,16 @@ class News:
 
 def news_step(run: Run) -> News:
     """Compare what would be built with what the current release was built from. Results do not count: they trigger nothing."""
+    current = current_release_id(run.settings)
+    # Other machines that share the ledger publish releases of their own.
+    last = run.ledger.last_release([path.stem for path in run.settings.paths.releases.glob("*.duckdb")])
+    # What was left half-built has to be built before anything is published from it.
+    is_known = last and current == last["release_id"] and not candidate(run.settings.paths).unfinished
+    return News(_inputs(run), last["fingerprint"] if last and is_known else None)
+
+
+def _inputs(run: Run) -> str:
+    """A hash of everything that tables are built from."""
     with run.writer() as con:
         create_raw(con)
         loaded = con.execute("select landing_file from raw.loaded_files order by 1").fetchall()
@@ -89,13 +99,7 @@ def news_step(run: Run) -> News:
     digest = hashlib.sha256()
     for part in (*files, project_hash(), str(SCHEMA_VERSION), repr(sorted(provider_rows(run.settings)))):
         digest.update(part.encode() + b"\n")
-    current = current_release_id(run.settings)
-    # Other machines that share the ledger publish releases of their own.
-    last = run.ledger.last_release([path.stem for path in run.settings.paths.releases.glob("*.duckdb")])
-    # What was left half-built has to be built before anything is published from it.
-    is_known = last and current == last["release_id"] and not unfinished(run.settings.paths)
-    published = last["fingerprint"] if last and is_known else None
-    return News(digest.hexdigest(), published)
+    return digest.hexdigest()
 
 
 def project_hash() -> str:
@@ -161,7 +165,7 @@ def build_step(
             on_model(result)
 
     try:
-        with building(run.settings.paths, select, exclude):
+        with building(run.settings.paths, select, exclude, lambda: _inputs(run)):
             return run_build(run.settings, select=select, exclude=exclude, full_refresh=full, on_model=note)
     finally:
         rows = [
@@ -191,7 +195,7 @@ def begin_release(run: Run) -> str:
     return run.release_id
 
 
-def publish_step(run: Run, fingerprint: str | None = None, *, force: bool = False) -> Release:
+def publish_step(run: Run, *, force: bool = False) -> Release:
     """Publish the candidate as a release, note it, and let go of the oldest ones.
 
     Raises:
@@ -204,7 +208,7 @@ def publish_step(run: Run, fingerprint: str | None = None, *, force: bool = Fals
     hold_back(run, force=force)
     row: dict[str, Any] = {
         "release_id": release_id, "run_id": run.run_id, "published_at": utcnow(), "schema_version": SCHEMA_VERSION,
-        "fingerprint": fingerprint, "is_forced": force,
+        "fingerprint": candidate(run.settings.paths).built_from, "is_forced": force,
     }  # fmt: skip
     with run.writer() as con:
         ops = ops_tables(run, con, row)

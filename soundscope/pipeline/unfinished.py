@@ -1,52 +1,82 @@
-"""Which parts of the last build did not come to their end: a candidate with such a part is no release, whoever asks for one.
+"""What the candidate in the private warehouse is: the parts of the last build that did not come to their end, and what it was built from.
 
-A build replaces table after table in the private warehouse. One that failed at a model or a check, or was killed, leaves new tables beside
-old ones there; the note of it lies beside the file and outlives the process.
+A build replaces table after table. One that failed at a model or a check, or was killed, leaves new tables beside old ones there, and that is
+no release, whoever asks for one; the note of it lies beside the file and outlives the process. What was built may be older than what is loaded,
+so a release is said to hold what was there when its build began.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import duckdb
 
 from soundscope.errors import CheckFailed, SoundScopeError
 from soundscope.settings import Paths
 
-_FILE = "unfinished.json"
-# The first part of every whole build; what was left undone before is done again after it.
+_FILE = "candidate.json"
+# A whole build is this part, and then everything but it: without the second, the first stands beside older tables.
 _FIRST = "staging"
+_REST = "-staging"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Parts that were begun and not ended, as selections of models; a hash of the inputs of the last build, None if nobody noted it."""
+
+    unfinished: frozenset[str] = frozenset()
+    built_from: str | None = None
 
 
 @contextmanager
-def building(paths: Paths, select: Sequence[str], exclude: Sequence[str]) -> Iterator[None]:
-    """Note that a part is being built, and take the note back once it was built without a failure."""
+def building(paths: Paths, select: Sequence[str], exclude: Sequence[str], inputs: Callable[[], str]) -> Iterator[None]:
+    """Note that a part is being built, and take the note back once it was built without a failure.
+
+    Args:
+        paths: whose warehouse.
+        select, exclude: the part.
+        inputs: gives a hash of what is loaded; noted where the part reads that.
+    """
     part = " ".join([*select, *(f"-{name}" for name in exclude)]) or "all"
-    others = set() if part in (_FIRST, "all") else unfinished(paths) - {part}
-    _note(paths, others | {part})
+    was = candidate(paths)
+    if part in (_FIRST, "all"):
+        was = replace(was, built_from=inputs())
+    _note(paths, replace(was, unfinished=was.unfinished | {part}))
     yield
-    _note(paths, others)
+    left = frozenset(other for other in was.unfinished - {part} if not _holds(part, other))
+    _note(paths, replace(was, unfinished=left | {_REST} if part == _FIRST else left))
 
 
-def unfinished(paths: Paths) -> set[str]:
-    """The parts that were begun and not ended, as selections of models."""
+def _holds(part: str, other: str) -> bool:
+    """Whether building one part builds all of another."""
+    words, others = set(part.split()), set(other.split())
+    if part in ("all", _REST):
+        return part == "all" or other != _FIRST
+    return others == {"all"} or _REST in others if _REST in words else others <= words
+
+
+def _said(part: str) -> str:
+    return "what stands on staging" if _REST in part.split() else part
+
+
+def candidate(paths: Paths) -> Candidate:
+    """What was noted of the last build."""
     try:
-        return set(json.loads((paths.private / _FILE).read_text()))
+        noted = json.loads((paths.private / _FILE).read_text())
+        return Candidate(frozenset(map(str, noted["unfinished"])), noted["built_from"])
     except FileNotFoundError:
-        return set()
-    except ValueError:
-        return {_FIRST}
+        return Candidate()
+    except (ValueError, KeyError, TypeError):
+        return Candidate(frozenset({_FIRST}))
 
 
-def _note(paths: Paths, parts: set[str]) -> None:
+def _note(paths: Paths, noted: Candidate) -> None:
     file = paths.private / _FILE
-    if not parts:
-        file.unlink(missing_ok=True)
-        return
     fresh = file.with_suffix(".part")
-    fresh.write_text(json.dumps(sorted(parts)))
+    fresh.write_text(json.dumps({"unfinished": sorted(noted.unfinished), "built_from": noted.built_from}))
     fresh.replace(file)
 
 
@@ -57,9 +87,9 @@ def require_whole(con: duckdb.DuckDBPyConnection, paths: Paths) -> None:
         CheckFailed: the last build failed or was killed.
         SoundScopeError: nothing was built yet.
     """
-    if parts := unfinished(paths):
+    if parts := candidate(paths).unfinished:
         raise CheckFailed(
-            f"The last build did not come to its end ({', '.join(sorted(parts))}), so its tables do not belong together.",
+            f"The last build did not come to its end ({', '.join(sorted(map(_said, parts)))}), so its tables do not belong together.",
             next_step="run `soundscope build` again, or `soundscope run`; the published release is untouched.",
         )
     found = con.execute("select 1 from duckdb_tables() where schema_name = 'core' and table_name = 'tracks'").fetchall()

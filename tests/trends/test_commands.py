@@ -93,7 +93,7 @@ def town_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settin
             assert backtest_step(run) == 0
             assert backtest_due(run) is None
             steps.run_build(settings, select=list(ALIGN_MODELS))
-            steps.publish_step(run, None)
+            steps.publish_step(run)
         yield settings, landed
 
 
