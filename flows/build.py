@@ -15,12 +15,11 @@ from flows.tasks import submit, threads
 from soundscope.errors import CheckFailed
 from soundscope.pipeline import steps
 from soundscope.pipeline.run import Run
+from soundscope.pipeline.unfinished import RESULTS
 from soundscope.warehouse.build import ModelPlan, ModelResult, plan
 
 STAGING = ("staging",)
 SCORES = ("ml",)
-# Tables of what is computed from a build, by the flows `align` and `score`; they build these themselves.
-RESULTS = ("ml", "tag:alignment")
 # A task of a model waits in a thread of its own until dbt is done with it, so there are more threads than models.
 _TASKS_AT_ONCE = 100
 

@@ -147,13 +147,13 @@ def backtest(
     """What alignment was worth: songs that charted after their release against songs that did not, with rivals; from 1990 on."""
     from soundscope.output import show_table
     from soundscope.pipeline import steps
-    from soundscope.pipeline.align import backtest_step
+    from soundscope.pipeline.align import ALIGN_MODELS, backtest_step
     from soundscope.pipeline.run import open_run
 
     with open_run(_settings(), "backtest") as begun:
         tested = backtest_step(begun, chart, lambda line: print(line, file=sys.stderr, flush=True), force=force)
         if tested:
-            steps.build_step(begun, ("alignment_backtest",))
+            steps.build_step(begun, ALIGN_MODELS)
             if publish:
                 steps.publish_step(begun)
         begun.facts["message"] = f"back-tested {tested} chart(s)"

@@ -110,7 +110,14 @@ def relation(file: Path, payload: Mapping[str, Any]) -> tuple[str, bool]:
             return objects, True
         # All at once, so that a row is parsed once.
         paths = ", ".join(literal(_json_path(column)) for column in columns)
-        picked = ", ".join(f"found[{n}] as {_quoted(column)}" for n, column in enumerate(columns, 1))
+        # Names that differ in capitals alone are one column to SQL; of two values in one row that of the small letters counts.
+        alike: dict[str, list[int]] = {}
+        for n, column in sorted(enumerate(columns, 1), key=lambda pair: pair[1], reverse=True):
+            alike.setdefault(column.lower(), []).append(n)
+        picked = ", ".join(
+            f"coalesce({', '.join(f'found[{n}]' for n in numbers)}) as {_quoted(columns[numbers[0] - 1])}"
+            for numbers in alike.values()
+        )
         return f"(select {picked} from (select json_extract_string(json, [{paths}]) as found from {objects}))", True
     options = "header = true, all_varchar = true, ignore_errors = true, null_padding = false, store_rejects = true, max_line_size = 16777216"
     return f"read_csv({name}, {options}, encoding = {literal(payload['encoding'])})", True
@@ -134,7 +141,7 @@ def is_one_object(file: Path) -> bool:
 
 
 def said_beside(file: Path) -> list[str]:
-    """Keys of a JSON file's first object whose value may be meant for every row of a list beside it: the date of a chart, a genre.
+    """Keys of a JSON file's first object whose value may be meant for every row of a list beside it: the date of a chart, an artist, a genre.
 
     What names one thing (an id, a title) or is measured of it names or measures the list, as a playlist's name does.
     """
@@ -142,7 +149,11 @@ def said_beside(file: Path) -> list[str]:
     plain = f"select key from {keys} where json_type(json, '$.\"' || key || '\"') not in ('ARRAY', 'OBJECT')"
     with duckdb.connect() as con:
         names = [row[0] for row in con.execute(plain).fetchall()]
-    return [name for name in names if not fields.guess([name]).keys() - {"chart", "chart_date", "genre", "mood", "era"}]
+    return [
+        name
+        for name in names
+        if not fields.guess([name]).keys() - {"chart", "chart_date", "artist", "artists", "genre", "mood", "era"}
+    ]
 
 
 def _rows(file: Path, payload: Mapping[str, Any]) -> str:
@@ -281,7 +292,9 @@ def _with_point(text: str, is_text: bool) -> str:
 
     Where numbers are no text (JSON, Parquet) a point without a comma is theirs.
     """
-    pattern = "[-+]?([0-9]+|[0-9]{1,3}([.][0-9]{3})+)?,[0-9]+ *%?" + ("|[-+]?[0-9]{1,3}([.][0-9]{3})+" if is_text else "")
+    pattern = "[-+]?([0-9]+|[0-9]{1,3}([.][0-9]{3})+)?,[0-9]+([eE][-+]?[0-9]+)? *%?" + (
+        "|[-+]?[0-9]{1,3}([.][0-9]{3})+" if is_text else ""
+    )
     # 0.250 is no thousands.
     read = f"regexp_full_match(trim({text}), '{pattern}') and not regexp_matches(trim({text}), '^[-+]?0[.]')"
     return f"case when {read} then replace(replace({text}, '.', ''), ',', '.') else {text} end"

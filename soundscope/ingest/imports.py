@@ -231,11 +231,14 @@ def _found(request: ImportRequest, read: Readable) -> _Found:
     """
     listed = [_Source(key, said_beside(read.file)) for key in lists_in(read.file)] if read.form == "json" else []
     refused: BadInput | None = None
-    for source in [*listed, None, *listed] if listed and is_one_object(read.file) else [None, *listed]:
+    is_one = bool(listed) and is_one_object(read.file)
+    for source in [*listed, None, *listed] if is_one else [None, *listed]:
         try:
             found = _mapped(request, read, source)
         except BadInput as error:
             refused = error if source is None else refused
+            if is_one and source and not refused and "title" in fields.guess(_columns(request.file.name, read, source)):
+                raise
             continue
         if source is None or refused or found.mapping.keys() & {"title", "spotify_id", "isrc"}:
             return found
@@ -294,7 +297,8 @@ def _json_columns(con: duckdb.DuckDBPyConnection, name: str, read: Readable, lis
         raise BadInput(
             f"{name} is written column by column.", next_step="write it row by row: with pandas, to_json(..., orient='records')."
         )
-    return sorted(row[0] for row in names)
+    # A column without a name, as of row numbers, can be called by none.
+    return sorted(row[0] for row in names if row[0])
 
 
 def _check_refused(con: duckdb.DuckDBPyConnection, name: str, form: str) -> None:

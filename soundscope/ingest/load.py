@@ -146,27 +146,35 @@ def _load_chunk(con: duckdb.DuckDBPyConnection, root: Path, chunk: list[Path], r
         con.execute(f"insert into raw.loaded_files (landing_file, provider) values {names}")
         con.execute("commit")
         result.files += len(chunk)
-    except duckdb.Error as error:
+    except Exception as error:  # noqa: BLE001 - told of in `damaged`, or raised again
         _roll_back(con)
-        if isinstance(error, duckdb.BinderException | duckdb.CatalogException | duckdb.ParserException):
-            raise  # a mistake of ours, not of the file
-        if len(chunk) > 1:
-            # One damaged file must not keep the others out.
-            for path in chunk:
-                _load_chunk(con, root, [path], result)
-            return
-        if isinstance(
-            error, duckdb.OutOfMemoryException | duckdb.FatalException | duckdb.InternalException
-        ) or "No space left" in str(error):
-            raise SoundScopeError(
-                f"Loading {chunk[0].name} failed: {str(error).splitlines()[0]}.",
-                next_step="free disk space or memory and run again: what is landed is kept.",
-            ) from error
-        log.warning("landing file %s cannot be loaded: %s", chunk[0], str(error).splitlines()[0])
-        _set_down(con, root, chunk[0], str(error).splitlines()[0], result)
+        _take_failure(con, root, chunk, error, result)
     except BaseException:
         _roll_back(con)
         raise
+
+
+def _take_failure(con: duckdb.DuckDBPyConnection, root: Path, chunk: list[Path], error: Exception, result: LoadResult) -> None:
+    """What becomes of files that could not be loaded: the others are, and it is set down; but where none could be, the run ends."""
+    is_ours = not isinstance(error, duckdb.Error) or isinstance(
+        error, duckdb.BinderException | duckdb.CatalogException | duckdb.ParserException
+    )
+    # A mistake of ours would be made with every answer alike. What a user's file looks like nobody knows, and it must not keep the others out.
+    if is_ours and not _is_import(chunk[0], root):
+        raise error
+    if len(chunk) > 1:
+        for path in chunk:
+            _load_chunk(con, root, [path], result)
+        return
+    words = (str(error) or type(error).__name__).splitlines()[0]
+    fatal = duckdb.OutOfMemoryException | duckdb.FatalException | duckdb.InternalException
+    if isinstance(error, fatal) or "No space left" in str(error):
+        raise SoundScopeError(
+            f"Loading {chunk[0].name} failed: {words}.",
+            next_step="free disk space or memory and run again: what is landed is kept.",
+        ) from error
+    log.warning("landing file %s cannot be loaded: %s", chunk[0], words)
+    _set_down(con, root, chunk[0], words, result)
 
 
 def _load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, result: LoadResult) -> None:

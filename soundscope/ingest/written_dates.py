@@ -12,7 +12,7 @@ import duckdb
 from soundscope.errors import BadInput
 
 ORDERS = ("ymd", "mdy", "dmy")
-_YEAR_FIRST = "[0-9]{4}([/.][0-9]{1,2}[/.][0-9]{1,2}|[0-9]{4})"
+_YEAR_FIRST = "[0-9]{4}([/.-][0-9]{1,2}[/.-][0-9]{1,2}|[0-9]{4})"
 _YEAR_LAST = "([0-9]{1,2})[/.-]([0-9]{1,2})[/.-][0-9]{4}"
 _ISO = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
@@ -29,7 +29,7 @@ def iso_day(text: str, order: str | None) -> str:
         "mdy": (_YEAR_LAST, ["%m/%d/%Y", "%m.%d.%Y", "%m-%d-%Y"]),
         "dmy": (_YEAR_LAST, ["%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y"]),
     }
-    cases = [(_YEAR_FIRST, ["%Y/%m/%d", "%Y.%m.%d", "%Y%m%d"])] + ([formats[order]] if order in formats else [])
+    cases = [(_YEAR_FIRST, ["%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d"])] + ([formats[order]] if order in formats else [])
     whens = " ".join(
         f"when regexp_full_match({bare}, '{pattern}') then coalesce(strftime(try_strptime({bare}, {forms}), '%Y-%m-%d'), {bare})"
         for pattern, forms in cases

@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 import duckdb
+import pandas as pd
 
 _NOBODY = r"""'(\[\s*(None|null|nan|NaN|""|'''')?\s*\]|\{\s*\})'"""
 _JOINED, _FIRST = ("artists",), ("artist", "title", "album")
@@ -29,11 +30,10 @@ def unwrap_names(con: duckdb.DuckDBPyConnection, table: str) -> None:
         found = [(value, names) for (value,) in written if (names := names_in(value))]
         if not found:
             continue
-        con.execute("create or replace temp table unwrapped (written varchar, name varchar)")
-        con.executemany(
-            "insert into unwrapped values (?, ?)",
-            [(value, "; ".join(names) if column in _JOINED else names[0]) for value, names in found],
-        )
+        rows = [(value, "; ".join(names) if column in _JOINED else names[0]) for value, names in found]
+        con.register("unwrapped_rows", pd.DataFrame(rows, columns=["written", "name"]))
+        con.execute("create or replace temp table unwrapped as from unwrapped_rows")
+        con.unregister("unwrapped_rows")
         con.execute(f"update {table} set {column} = unwrapped.name from unwrapped where {table}.{column} = unwrapped.written")
         con.execute("drop table unwrapped")
 
@@ -52,6 +52,8 @@ def names_in(value: str) -> list[str]:
     items = parsed if isinstance(parsed, list | tuple) else [parsed]
     names = [item.get("name") if isinstance(item, dict) else item for item in items]
     if isinstance(parsed, str) or not all(isinstance(name, str) and name.strip() for name in names):
+        return []
+    if any("\ud800" <= letter <= "\udfff" for name in names for letter in str(name)):  # half a character, which no table can hold
         return []
     return [str(name).strip() for name in names]
 

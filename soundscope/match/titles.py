@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -96,14 +97,15 @@ def parse_title(title: str) -> Title:
     kept, plain, extra = _without_brackets(text, notes)
     if not kept.strip():
         kept = plain = text
-    kept, plain = notes.cut_featured(kept), notes.cut_featured(plain)
+    if title_key(words_of(cut := notes.cut_featured(kept))):  # else it is all there is
+        kept, plain = cut, notes.cut_featured(plain)
     # Both texts are split alike: `plain` decides what a piece is, `kept` still holds the brackets that are part of the title.
     pieces, kept_pieces = _DASH.split(plain), _DASH.split(kept)
     if len(pieces) != len(kept_pieces) or not pieces[0].strip():
         pieces = kept_pieces = [kept]
     main, rest = pieces[0], [kept_pieces[0]]
     before = len(notes.versions)
-    for piece, kept_piece in zip(_split_notes(pieces[1:]), _split_notes(kept_pieces[1:]), strict=True):
+    for piece, kept_piece in _split_notes(pieces[1:], kept_pieces[1:]):
         told = len(notes.versions) > before
         # What follows a version note belongs to it: `Song - Live at the Hall, New York - June 1990`.
         if piece.strip() and notes.read(piece) and not told:
@@ -118,9 +120,11 @@ def parse_title(title: str) -> Title:
     return _assemble(main, " ".join(rest), extra, notes)
 
 
-def _split_notes(pieces: list[str]) -> list[str]:
-    """Notes joined by a semicolon are several: `Pt. 2; 2007 Remaster`."""
-    return [one for piece in pieces for one in piece.split(";")]
+def _split_notes(pieces: list[str], kept_pieces: list[str]) -> Iterator[tuple[str, str]]:
+    """Notes joined by a semicolon are several: `Pt. 2; 2007 Remaster`. One within brackets joins nothing."""
+    for piece, kept in zip(pieces, kept_pieces, strict=True):
+        parts, kept_parts = piece.split(";"), kept.split(";")
+        yield from zip(parts, kept_parts, strict=True) if len(parts) == len(kept_parts) else [(piece, kept)]
 
 
 class _Notes:

@@ -15,7 +15,7 @@ from soundscope.pipeline.loading import load_step
 from soundscope.pipeline.run import Run
 
 # The models to build after landing.
-ALIGN_MODELS = ("alignment_newest", "popularity_alignment", "alignment_contributions", "alignment_backtest")
+ALIGN_MODELS = ("tag:alignment",)
 
 _KNOWN = """
 select chart, kind, cast(as_of as varchar), coalesce(input_hash, '') from raw.alignment_batches

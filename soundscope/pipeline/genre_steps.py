@@ -83,7 +83,7 @@ def train_step(run: Run) -> Mapping[str, Any]:
 
     with run.writer() as con:
         create_raw(con)
-        require_whole(con, run.settings.paths)
+        require_whole(con, run.settings.paths, results=False)
         before = champion(con, run.settings.train.target)
         why = run.facts.get("training_due") or "it was asked for"
         outcome = train(con, run.settings, run.release_id or "", utcnow(), before, why=why, spread=run.spread)
@@ -116,7 +116,7 @@ def score_step(run: Run, progress: Progress | None = None) -> int:
 
     with run.writer() as con:
         create_raw(con)
-        require_whole(con, run.settings.paths)
+        require_whole(con, run.settings.paths, results=False)
         model_id = champion(con, run.settings.train.target)
         if model_id is not None and (lost := _trouble(run, con, model_id)):
             # Nothing could be trained in its place (see the verdict); everything but the scores goes on.

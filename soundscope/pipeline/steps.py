@@ -28,7 +28,7 @@ from soundscope.pipeline.loading import waits as waits
 from soundscope.pipeline.matching import match_step
 from soundscope.pipeline.ops import ops_tables
 from soundscope.pipeline.run import Run
-from soundscope.pipeline.unfinished import building, candidate, require_whole
+from soundscope.pipeline.unfinished import building, candidate, is_built, require_whole
 from soundscope.settings import PROJECT, Settings
 from soundscope.sources.base import Capability
 from soundscope.sources.internal import PROVIDER
@@ -85,8 +85,10 @@ def news_step(run: Run) -> News:
     current = current_release_id(run.settings)
     # Other machines that share the ledger publish releases of their own.
     last = run.ledger.last_release([path.stem for path in run.settings.paths.releases.glob("*.duckdb")])
-    # What was left half-built has to be built before anything is published from it.
-    is_known = last and current == last["release_id"] and not candidate(run.settings.paths).unfinished
+    with run.writer() as con:
+        # What was lost or left half-built has to be built before anything is published from it.
+        is_whole = is_built(con) and not candidate(run.settings.paths).unfinished
+    is_known = last and current == last["release_id"] and is_whole
     return News(_inputs(run), last["fingerprint"] if last and is_known else None)
 
 

@@ -21,6 +21,8 @@ _FILE = "candidate.json"
 # A whole build is this part, and then everything but it: without the second, the first stands beside older tables.
 _FIRST = "staging"
 _REST = "-staging"
+# What is computed from a built part, by steps that end with building its tables.
+RESULTS = ("ml", "tag:alignment")
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,12 @@ def building(paths: Paths, select: Sequence[str], exclude: Sequence[str], inputs
     _note(paths, replace(was, unfinished=was.unfinished | {part}))
     yield
     left = frozenset(other for other in was.unfinished - {part} if not _holds(part, other))
-    _note(paths, replace(was, unfinished=left | {_REST} if part == _FIRST else left))
+    if part == _FIRST:
+        left |= {_REST}
+    elif _FIRST in exclude:
+        # These are of the build before until they are computed anew.
+        left |= set(RESULTS) & set(exclude)
+    _note(paths, replace(was, unfinished=left))
 
 
 def _holds(part: str, other: str) -> bool:
@@ -80,20 +87,24 @@ def _note(paths: Paths, noted: Candidate) -> None:
     fresh.replace(file)
 
 
-def require_whole(con: duckdb.DuckDBPyConnection, paths: Paths) -> None:
-    """Whether the private warehouse holds a candidate that can be trained on, scored and published.
+def is_built(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether there is anything but raw tables: a private warehouse that was lost and loaded anew has nothing else."""
+    return bool(con.execute("select 1 from duckdb_tables() where schema_name = 'core' and table_name = 'tracks'").fetchall())
+
+
+def require_whole(con: duckdb.DuckDBPyConnection, paths: Paths, *, results: bool = True) -> None:
+    """Whether the private warehouse holds a candidate that can be published, or with `results=False` trained on and scored.
 
     Raises:
         CheckFailed: the last build failed or was killed.
         SoundScopeError: nothing was built yet.
     """
-    if parts := candidate(paths).unfinished:
+    if parts := candidate(paths).unfinished - (set() if results else set(RESULTS)):
         raise CheckFailed(
             f"The last build did not come to its end ({', '.join(sorted(map(_said, parts)))}), so its tables do not belong together.",
             next_step="run `soundscope build` again, or `soundscope run`; the published release is untouched.",
         )
-    found = con.execute("select 1 from duckdb_tables() where schema_name = 'core' and table_name = 'tracks'").fetchall()
-    if not found:
+    if not is_built(con):
         raise SoundScopeError(
             "No table is built yet.", next_step="run `soundscope build` first, or `soundscope run` for all of it."
         )

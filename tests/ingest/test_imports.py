@@ -257,11 +257,15 @@ def test_numbers_with_a_decimal_comma_are_read_when_said(door: Door, write: Writ
     ]
     assert not any("hundredths" in row["advice"] for row in refusals(door.con, "euro"))
     door.take(
-        write("ms.csv", "title;artist;duration_ms;energy\nA;B;215.000;0,5\nC;D;1.234.567;0.250\n"), "features", "ms", decimal=","
+        write("ms.csv", "title;artist;duration_ms;energy\nA;B;215.000;0,5\nC;D;1.234.567;0.250\nE;F;;9,1E-05\n"),
+        "features",
+        "ms",
+        decimal=",",
     )
     assert door.ask("select duration_ms, energy from raw.audio_features where provider = 'import:ms' order by row_no") == [
         (215000, 0.5),
         (1234567, 0.25),
+        (None, 9.1e-05),
     ]
     with pytest.raises(BadInput, match="--decimal"):
         door.take(file, "features", "euro", decimal="'")
@@ -290,12 +294,65 @@ def test_a_list_with_a_head_gives_its_rows_what_is_said_of_all(door: Door, write
     wide = {"tracks": songs, "artists": [{"name": "x" * 400, "followers": n} for n in range(3000)]}
     door.take(write("wide.json", json.dumps(wide)), "features")
     assert door.ask("select count(*), count(distinct artist) from raw.tracks") == [(4, 4)]
+    album = {"name": "Thriller", "artist": "Michael", "tracks": [{"name": "T0"}, {"name": "T1", "artist": "Paul"}]}
+    door.take(write("album.json", json.dumps(album)))
+    assert door.ask("select title, artist from raw.tracks order by row_no") == [("T0", "Michael"), ("T1", "Paul")]
+    with pytest.raises(BadInput, match="no column for artist"):
+        door.take(
+            write(
+                "nobody.json",
+                json.dumps({"name": "Mix", "curator": "Ann", "artist": None, "tracks": [{"name": "T0"}]} | {"artist": []}),
+            )
+        )
     weeks = [{"date": f"2020-01-{day:02}", "data": [{"rank": 1, "title": "T", "artist": "A"}]} for day in (4, 11)]
     door.take(write("weeks.json", json.dumps(weeks)), "chart", "weeks", chart="c")
     assert [str(row[0]) for row in door.ask("select chart_date from raw.chart_entries order by 1")] == [
         "2020-01-04",
         "2020-01-11",
     ]
+
+
+def test_a_year_first_is_a_date_in_any_form(door: Door, write: Write) -> None:
+    written = ["2021-9-5", "2021-10-10", "2021/9/12", "2021.09.19", "20210926", "2021-10-3 00:00:00"]
+    rows = "".join(f"{n},T{n},A,{day}\n" for n, day in enumerate(written, 1))
+    door.take(write("d.csv", "rank,title,artist,date\n" + rows), "chart", chart="c")
+    found = [str(row[0]) for row in door.ask("select chart_date from raw.chart_entries order by rank")]
+    assert found == ["2021-09-05", "2021-10-10", "2021-09-12", "2021-09-19", "2021-09-26", "2021-10-03"]
+
+
+def test_keys_that_sql_cannot_tell_apart_or_call(door: Door, write: Write) -> None:
+    rows = [
+        {"": 0, "Title": "A", "artist": "X"},
+        {"": 1, "title": "B", "artist": "Y"},
+        {"Title": "playlist", "title": "C", "artist": "Z"},
+    ]
+    for name, text in (("a.json", json.dumps(rows)), ("a.ndjson", "\n".join(map(json.dumps, rows)))):
+        door.take(write(name, text))
+        assert door.ask("select title, artist from raw.tracks order by row_no") == [("A", "X"), ("B", "Y"), ("C", "Z")]
+
+
+def test_half_a_character_stays_as_it_is_written(door: Door, write: Write) -> None:
+    names = r"['Caf\ud83d', 'B']"
+    door.take(write("s.csv", f"title,artists,energy\nA,\"{names}\",0.5\nB,\"['C', 'D']\",0.5\n"))
+    assert door.ask("select artists from raw.tracks order by row_no") == [(names,), ("C; D",)]
+
+
+def test_an_import_that_cannot_be_loaded_keeps_no_other_out(door: Door, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(*_: Any) -> None:
+        raise RuntimeError("such a file was never seen")
+
+    def land(name: str) -> None:
+        request = ImportRequest(write(f"{name}.csv", f"title,artist\n{name},Ann\n"), "tracks", name, {})
+        import_file(door.settings, door.ledger, door.run_id, request)
+
+    land("odd")
+    with monkeypatch.context() as patch:
+        patch.setattr(import_rows, "unwrap_names", unreadable)
+        loaded = load_new(door.con, door.settings.paths.landing)
+    assert list(loaded.damaged.values()) == ["such a file was never seen"]
+    land("even")
+    assert load_new(door.con, door.settings.paths.landing).files == 2
+    assert door.ask("select title from raw.tracks order by 1") == [("even",), ("odd",)]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from soundscope.match.credits import ALIASES_FILE, aliases, parse_credit
@@ -44,6 +46,38 @@ def test_two_artists_stay_two(one: str, other: str) -> None:
 def test_names_of_signs_keep_a_key(text: str) -> None:
     assert parse_title(text).full
     assert parse_credit(text).parts[0]
+
+
+def test_any_text_is_taken_apart() -> None:
+    rng = random.Random(3)
+    words = [
+        " - ",
+        "(",
+        ")",
+        ";",
+        "[",
+        "]",
+        " Live at ",
+        "1999",
+        " Pt. 2 ",
+        " feat. ",
+        "/",
+        ", ",
+        '"',
+        "Suite",
+        "'",
+        "~",
+        " & ",
+        "Remaster",
+        "",
+    ]
+    for _ in range(20_000):
+        text = "".join(rng.choices(words, k=rng.randint(1, 9)))
+        assert parse_title(text + "A").full, text
+        parse_credit(text)
+    note = parse_title("Song - Live (at Wembley; 1999)")
+    assert note.kinds == parse_title("Song - Live at Wembley").kinds
+    assert note.core == parse_title("Song").core
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,10 @@ def test_a_failed_part_holds_until_it_or_everything_is_built(paths: Paths) -> No
         with pytest.raises(CheckFailed, match="did not come to its end"):
             require_whole(con, paths)
         _build(paths, without=("staging", "ml"))
+        require_whole(con, paths, results=False)
+        with pytest.raises(CheckFailed, match="(ml)"):
+            require_whole(con, paths)
+        _build(paths, "ml")
         require_whole(con, paths)
 
 
@@ -56,10 +60,11 @@ def test_a_failed_part_holds_until_it_or_everything_is_built(paths: Paths) -> No
         ("alignment_backtest", [("alignment_newest", "alignment_backtest")], set()),
         ("alignment_newest", [("alignment_backtest",)], {"alignment_newest"}),
         ("ml", [("staging",), ("-staging", "-ml")], {"ml"}),
+        ("-staging", [("staging",), ("-staging", "-ml", "-tag:alignment")], {"ml", "tag:alignment"}),
+        ("-staging", [("staging",), ("-staging", "-ml", "-tag:alignment"), ("ml",), ("tag:alignment",)], set()),
         ("ml", [("staging",), ("-staging",)], set()),
-        ("-staging", [("staging",), ("-staging", "-ml")], set()),
         ("staging", [("-staging",)], {"staging"}),
-        ("all", [("staging",), ("-staging", "-ml")], set()),
+        ("all", [("staging",), ("-staging", "-ml"), ("ml",)], set()),
     ],
 )
 def test_what_a_later_build_makes_good(paths: Paths, failed: str, built: list[tuple[str, ...]], left: set[str]) -> None:
