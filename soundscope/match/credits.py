@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import defaultdict
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -171,6 +172,21 @@ def parse_credit(credit: str) -> Credit:
         pieces=tuple(words),
         lead_words=_lead(words[0]) if words else (),
     )
+
+
+def run_together(credit: str, known: Container[str]) -> tuple[str, ...]:
+    """Keys of two names printed side by side with nothing between (`Jay Z Kanye West`); empty where the credit is anything else.
+
+    Args:
+        known: keys of names. Both names must be known and of two words at least: one word too many a name begins or ends with.
+    """
+    pieces = parse_credit(credit).pieces
+    words = pieces[0].split() if len(pieces) == 1 else []
+    for cut in range(2, len(words) - 1):
+        names = _key(" ".join(words[:cut])), _key(" ".join(words[cut:]))
+        if all(name in known for name in names):
+            return names
+    return ()
 
 
 def _as_two_names(found: re.Match[str]) -> str:

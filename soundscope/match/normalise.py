@@ -147,10 +147,22 @@ def _unmask(match: re.Match[str]) -> str:
     masked = match.group().rstrip()
     if not re.search("[a-z]", masked):
         return match.group()
-    pattern = re.compile(masked.replace("*", "[a-z]"))
-    loose = re.compile(re.sub(r"\*+", "[a-z]+", masked))
-    found = [word for word in _MASKABLE if pattern.fullmatch(word)] or [word for word in _MASKABLE if loose.fullmatch(word)]
-    return found[0] if found else match.group()
+    exact = _usual_word(masked.replace("*", "[a-z]")) or _usual_word(re.sub(r"\*+", "[a-z]+", masked))
+    if exact:
+        return exact
+    # `apes**t`, `f*ckwithme`: the usual word is a part of what was masked, each asterisk one letter of it.
+    begin, end = masked.index("*"), masked.rindex("*") + 1
+    for first in range(begin + 1):
+        for last in range(len(masked), end - 1, -1):
+            word = _usual_word(masked[first:last].replace("*", "[a-z]"))
+            if word and re.search("[a-z]", masked[first:last]):
+                return masked[:first] + word + masked[last:]
+    return match.group()
+
+
+def _usual_word(pattern: str) -> str | None:
+    compiled = re.compile(pattern)
+    return next((word for word in _MASKABLE if compiled.fullmatch(word)), None)
 
 
 def uncensor(text: str) -> str:
@@ -331,7 +343,7 @@ RULES: tuple[Rule, ...] = (
         (("p!nk", "pink"), ("ke$ha", "kesha"), ("a$ap rocky", "asap rocky"), ("y$", "ys"), ("98°", "98 degrees "), ("wow!", "wow!"), ("n*e*r*d", "nerd"),
          ("$100", "$100")),
     ),
-    Rule("uncensor", "charts mask words", uncensor, (("f**k you", "fuck you"), ("b**** i'm", "bitch i'm"), ("sh*t", "shit"), ("*nsync", "*nsync"))),
+    Rule("uncensor", "charts mask words", uncensor, (("f**k you", "fuck you"), ("b**** i'm", "bitch i'm"), ("sh*t", "shit"), ("apes**t", "apeshit"), ("*nsync", "*nsync"))),
     Rule("drop quotes", "quotes of all kinds", drop_quotes, (("don’t", "dont"), ("'til", "til"), ('"heroes"', " heroes "))),
     Rule("spell signs", "one spelling of and, number", spell_signs, (("salt & pepa", "salt  and  pepa"), ("1+1", "1 and 1"), ("#9 dream", " number 9 dream"))),
     Rule(

@@ -14,7 +14,7 @@ from soundscope.match.evidence import ArtistRelation, Evidence, TitleRelation, p
 from soundscope.match.ranking import rank
 from soundscope.spread import IN_TURN, Spread
 
-RULES_VERSION = "4"
+RULES_VERSION = "5"
 KEY = ["title", "artist", "run_no"]
 COLUMNS = [
     *KEY, "track_id", "status", "is_other_version", "method", "score", "runner_up_track_id", "runner_up_score", "decided_by", "reason",

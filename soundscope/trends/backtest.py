@@ -13,10 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from soundscope.trends import likelihood as lk
-from soundscope.trends.candidates import Candidates, find_candidates, score_at_release
+from soundscope.trends.candidates import Candidates, earlier_songs, find_candidates, score_at_release
 from soundscope.trends.catalogue import Catalogue, first_artist
 from soundscope.trends.measure import auc, group_weights, interval, lift, within
-from soundscope.trends.momentum import HISTORY, artist_history, artist_keys
+from soundscope.trends.momentum import artist_history, artist_keys
 from soundscope.trends.profile import VERSION, ChartWeeks, Releases
 from soundscope.trends.sound import as_published
 
@@ -52,7 +52,7 @@ def score_candidates(catalogue: Catalogue, chart: str, tell: Callable[[str], Non
     timeless centroid is the mean of all songs that charted before 2011 or, for songs released before 2011, of those that charted
     before their quarter: the first as in a yardstick fixed once, the second because the future is not known. The likelihood with momentum
     sees sound, the history of the lead and the best of everybody credited (a famous guest makes no hit by himself), whether the song is
-    a single, and how many songs of the artist came out the same day.
+    a single, how many songs of the artist came out the same day, and what became of those that came out before.
     """
     say = tell or (lambda _: None)
     weeks, releases = ChartWeeks(catalogue, chart), Releases(catalogue)
@@ -75,12 +75,13 @@ def score_candidates(catalogue: Catalogue, chart: str, tell: Callable[[str], Non
     artist = np.array([first_artist(name) if isinstance(name, str) else "" for name in tracks["artist"]], dtype=object)
     say(f"{chart}: models of the years")
     sound = lk.sound_inputs(found.points, found.harmony, values["alignment"], values["density_of_charting"])
-    known = [catalogue.is_single[found.row], _same_day(artist, found), lk.history_inputs(history), lk.history_inputs(of_lead)]
-    both = np.column_stack([*known, sound])
+    own = [catalogue.is_single[found.row], _same_day(artist, found), earlier_songs(artist, found)]
+    known = np.column_stack([*own, lk.history_inputs(history), lk.history_inputs(of_lead)])
+    both = np.column_stack([known, sound])
     allowed = found.train_ok
     values["chart_likelihood"] = _rolling(found, sound, allowed, seed)
     # Of sound, the linear part sees the two scores alone.
-    linear = (*range(2 * len(HISTORY) + 2), both.shape[1] - 2, both.shape[1] - 1)
+    linear = (*range(known.shape[1]), both.shape[1] - 2, both.shape[1] - 1)
     values["likelihood_with_momentum"] = _rolling(found, both, allowed, seed, linear)
     genre = tracks["genre"].astype("object").to_numpy()
     return Scored(found, values, artist, genre, (history["chart_weeks"] == 0).to_numpy())

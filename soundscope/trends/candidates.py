@@ -27,6 +27,8 @@ EARLY, LATE = np.timedelta64(7, "D"), np.timedelta64(91, "D")
 # Profiles are refreshed every 28 days, always from chart dates before the first release they are used for.
 STEP_DAYS = 28
 _HOLE = np.timedelta64(14, "D")
+# Of candidates that charted in time: what an artist's own share is drawn to while little is known of it.
+_USUAL_SHARE = 0.07
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,29 @@ def _watched(dates: Days, released: Days) -> NDArray[np.bool_]:
     inside = (begin > 0) & (end < len(dates))
     begin, end = np.minimum(begin, len(dates) - 1), np.minimum(end, len(dates) - 1)
     return inside & (stretch[np.maximum(begin - 1, 0)] == stretch[end])
+
+
+def earlier_songs(artist: NDArray[np.object_], found: Candidates) -> NDArray[np.float64]:
+    """What became of the artist's candidates of the five years before (n, 3), as far as it was known by the day of release.
+
+    Log-odds that one of them charted in time (with two songs of the usual share added), log(1 + those that did not), and
+    log(1 + songs of the last year). Outcomes are known once their 91 days have passed.
+    """
+    day = found.released.astype(np.int64)
+    settled, earlier, recent = LATE.astype(np.int64) + 1, 1_826, 365
+    out = np.empty((len(found), 3))
+    # Candidates are in the order of release.
+    for places in pd.Series(artist).groupby(artist).indices.values():
+        own = day[places]
+        charted = np.concatenate([[0], np.cumsum(found.label[places])])
+        begin, end = np.searchsorted(own, own - earlier, side="right"), np.searchsorted(own, own - settled, side="right")
+        end = np.maximum(begin, end)
+        hits, songs = charted[end] - charted[begin], end - begin
+        share = (hits + 2 * _USUAL_SHARE) / (songs + 2)
+        out[places, 0] = np.log(share / (1 - share))
+        out[places, 1] = np.log1p(songs - hits)
+        out[places, 2] = np.log1p(np.searchsorted(own, own) - np.searchsorted(own, own - recent, side="right"))
+    return out
 
 
 def slots(released: Days) -> NDArray[np.int64]:

@@ -19,12 +19,16 @@ from soundscope.trends.candidates import Candidates
 from soundscope.trends.catalogue import Days
 
 Array = NDArray[np.float64]
-VERSION = "likelihood-4"
+VERSION = "likelihood-5"
 YEARS = 10
 MIN_ROWS, MIN_POSITIVE = 300, 20
+# More songs than this are not learnt from: songs that charted are kept, up to half of it, and the others drawn.
+MAX_ROWS = 30_000
 _FOLDS = 3
 # Trees of the model, and of the models of the folds, which serve calibration alone.
 _TREES, _FOLD_TREES = 100, 50
+# How many songs' worth of trust the calibration begins with in what the models say; few hits in a year would else bend it by chance.
+_CALIBRATION_PRIOR = 50.0
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,7 @@ class Likelihood:
     n_train: int
     n_positive: int
     reason: str | None
-    forest: Any = None
-    second: Any = None
+    models: tuple[Any, ...] = ()
     slope: float = 1.0
     offset: float = 0.0
 
@@ -44,7 +47,7 @@ class Likelihood:
         """Probabilities (n,) for inputs (n, d)."""
         if self.reason is not None:
             return np.full(len(inputs), np.nan)
-        logit = _logit(_raw(self.forest, self.second, inputs))
+        logit = _logit(_raw(self.models, inputs))
         return 1.0 / (1.0 + np.exp(-(self.slope * logit + self.offset)))
 
 
@@ -72,11 +75,12 @@ def fit(
 ) -> Likelihood:
     """Fit on inputs (n, d) and labels (n,), those `allowed` (n,) by licence.
 
-    The mean of a forest of extremely randomised trees (Geurts, Ernst, Wehenkel 2006) and a second model; then a logistic calibration (Platt 1999)
-    on predictions made without the row itself, by three folds.
+    The mean of a forest of extremely randomised trees (Geurts, Ernst, Wehenkel 2006) and boosted trees; then a logistic calibration (Platt 1999)
+    on predictions made without the row itself, by three folds. Of more than `MAX_ROWS` songs a sample by outcome is learnt from, and the
+    odds are corrected for it (King, Zeng 2001).
 
     Args:
-        linear: columns of a logistic regression as the second model; boosted trees on all columns if empty.
+        linear: columns of a logistic regression as a third model; none if empty.
     """
     kept = allowed & np.isfinite(inputs[:, -2:]).all(axis=1)
     x, y = inputs[kept], label[kept]
@@ -88,17 +92,32 @@ def fit(
             + (f"; {forbidden:,} more may not be trained on" if forbidden else "")
         )
         return Likelihood(year, len(y), positive, reason)
+    drawn, odds = _sample(y, seed)
+    x, y = x[drawn], y[drawn]
     fold = np.random.default_rng(seed).permutation(len(y)) % _FOLDS
     held = np.full(len(y), np.nan)
     for k in range(_FOLDS):
         rest = fold != k
-        held[~rest] = _raw(*_models(x[rest], y[rest], seed, linear, _FOLD_TREES), x[~rest])
+        held[~rest] = _raw(_models(x[rest], y[rest], seed, linear, _FOLD_TREES), x[~rest])
     slope, offset = _platt(_logit(held), y)
-    forest, second = _models(x, y, seed, linear, _TREES)
-    return Likelihood(year, len(y), positive, None, forest, second, slope, offset)
+    models = _models(x, y, seed, linear, _TREES)
+    return Likelihood(year, int(kept.sum()), positive, None, models, slope, offset - np.log(odds))
 
 
-def _models(x: Array, y: NDArray[np.int64], seed: int, linear: Sequence[int], trees: int) -> tuple[Any, Any]:
+def _sample(y: NDArray[np.int64], seed: int) -> tuple[NDArray[np.intp], float]:
+    """Rows to learn from, in order, and by how much their odds of charting exceed those of all rows."""
+    rows = np.arange(len(y))
+    if len(y) <= MAX_ROWS:
+        return rows, 1.0
+    rng = np.random.default_rng(seed)
+    hits, others = rows[y == 1], rows[y == 0]
+    kept = min(len(hits), MAX_ROWS // 2)
+    rest = min(len(others), MAX_ROWS - kept)
+    drawn = np.concatenate([rng.choice(hits, kept, replace=False), rng.choice(others, rest, replace=False)])
+    return np.sort(drawn), (kept / len(hits)) / (rest / len(others))
+
+
+def _models(x: Array, y: NDArray[np.int64], seed: int, linear: Sequence[int], trees: int) -> tuple[Any, ...]:
     import lightgbm
     from sklearn.compose import make_column_transformer
     from sklearn.linear_model import LogisticRegression
@@ -111,23 +130,23 @@ def _models(x: Array, y: NDArray[np.int64], seed: int, linear: Sequence[int], tr
         boosting_type="rf", extra_trees=True, n_estimators=trees, num_leaves=1024, min_child_samples=8, min_child_weight=0.0,
         colsample_bynode=0.5, subsample=0.8, subsample_freq=1, **common,
     ).fit(x, y)  # fmt: skip
-    if linear:
-        chosen = make_column_transformer((StandardScaler(), list(linear)))
-        return forest, make_pipeline(chosen, LogisticRegression(C=0.3, max_iter=500)).fit(x, y)
     boosted = lightgbm.LGBMClassifier(
         n_estimators=80, learning_rate=0.04, num_leaves=6, min_child_samples=40, colsample_bytree=0.5, subsample=0.8,
         subsample_freq=1, reg_lambda=5.0, **common,
-    )  # fmt: skip
-    return forest, boosted.fit(x, y)
+    ).fit(x, y)  # fmt: skip
+    if not linear:
+        return forest, boosted
+    chosen = make_column_transformer((StandardScaler(), list(linear)))
+    return forest, boosted, make_pipeline(chosen, LogisticRegression(C=0.3, max_iter=500)).fit(x, y)
 
 
-def _raw(forest: Any, second: Any, x: Array) -> Array:
+def _raw(models: tuple[Any, ...], x: Array) -> Array:
     if not len(x):
         return np.empty(0)
     with warnings.catch_warnings():
         # LightGBM was given plain arrays, and is asked with plain arrays.
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
-        return 0.5 * (forest.predict_proba(x)[:, 1] + second.predict_proba(x)[:, 1])
+        return np.mean([model.predict_proba(x)[:, 1] for model in models], axis=0)
 
 
 def _logit(p: Array) -> Array:
@@ -136,7 +155,7 @@ def _logit(p: Array) -> Array:
 
 
 def _platt(logit: Array, y: NDArray[np.int64]) -> tuple[float, float]:
-    """Slope (at least 0) and offset that minimise the log-loss."""
+    """Slope (at least 0) and offset that minimise the log-loss, drawn towards 1 and 0."""
     from scipy.optimize import minimize
 
     sign = 2.0 * y - 1.0
@@ -144,7 +163,9 @@ def _platt(logit: Array, y: NDArray[np.int64]) -> tuple[float, float]:
     def loss(w: Array) -> tuple[float, Array]:
         margin = sign * (w[0] * logit + w[1])
         slope = -sign / (1 + np.exp(margin))
-        return float(np.logaddexp(0, -margin).mean()), np.array([(slope * logit).mean(), slope.mean()])
+        off = w - np.array([1.0, 0.0])
+        pull = _CALIBRATION_PRIOR / len(y) * off
+        return float(np.logaddexp(0, -margin).mean() + pull @ off), np.array([(slope * logit).mean(), slope.mean()]) + 2 * pull
 
     found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0.0, None), (None, None)]).x
     return float(found[0]), float(found[1])

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from soundscope.match.columns import text_column
-from soundscope.match.credits import parse_credit
+from soundscope.match.credits import parse_credit, run_together
 from soundscope.match.plain import plain_artist_keys
 from soundscope.match.reach import may_name_guests
 from soundscope.match.titles import parse_title
@@ -103,9 +103,28 @@ _SPAN, _SHIFT = 1 << 20, 1 << 19
 def artist_history(catalogue: Catalogue, charts: Sequence[str] | None = None) -> History:
     """History by artist: every name in a printed credit counts."""
     entries, place = _of_charts(catalogue, charts)
-    names = {credit: parse_credit(credit).parts for credit in entries["artist"].unique()}
-    keys = [names[credit] for credit in entries["artist"]]
-    return _history(keys, catalogue.day[place], entries, catalogue.song_of_entry[place])
+    return _history(
+        credited_keys(entries["artist"], catalogue.day[place]), catalogue.day[place], entries, catalogue.song_of_entry[place]
+    )
+
+
+def credited_keys(credits: pd.Series, day: Days) -> list[tuple[str, ...]]:
+    """Keys of every name in the printed credits (n,) of chart entries of dates (n,).
+
+    Names printed side by side without a joiner count too, once each of them has charted by itself: what charts later has no say.
+    """
+    number, printed = pd.factorize(credits)
+    names = [parse_credit(credit).parts for credit in printed]
+    first = pd.Series(day).groupby(number).min().to_numpy()
+    known: dict[str, np.datetime64] = {}
+    for parts, since in zip(names, first, strict=True):
+        known |= {name: min(since, known.get(name, since)) for name in parts}
+    beside = {code: found for code, credit in enumerate(printed) if (found := run_together(credit, known))}
+    since_when = {code: max(known[name] for name in found) for code, found in beside.items()}
+    return [
+        names[code] + beside[code] if code in beside and when >= since_when[code] else names[code]
+        for code, when in zip(number.tolist(), day, strict=True)
+    ]
 
 
 def song_history(catalogue: Catalogue, charts: Sequence[str] | None = None) -> History:

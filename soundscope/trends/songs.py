@@ -17,7 +17,7 @@ from soundscope.match.columns import text_column
 from soundscope.match.plain import plain_title_keys
 from soundscope.match.titles import parse_title
 from soundscope.trends.catalogue import Catalogue
-from soundscope.trends.momentum import artist_keys
+from soundscope.trends.momentum import artist_keys, credited_keys
 
 
 def days_on_chart(catalogue: Catalogue, entries: NDArray[np.intp], rows: NDArray[np.intp]) -> pd.DataFrame:
@@ -30,8 +30,11 @@ def days_on_chart(catalogue: Catalogue, entries: NDArray[np.intp], rows: NDArray
     song = pd.MultiIndex.from_frame(held[["title", "artist"]].astype("object"))
     code, _ = pd.factorize(song)
     first = np.unique(code, return_index=True)[1]
+    last = len(code) - 1 - np.unique(code[::-1], return_index=True)[1]
     charted = held.iloc[first].assign(artists=held["artist"].iloc[first])
-    known = _keys(np.arange(len(first)), charted["title"], artist_keys(charted), "song")
+    together = credited_keys(held["artist"], day)
+    credited = [(*keys, *together[place]) for keys, place in zip(artist_keys(charted), last.tolist(), strict=True)]
+    known = _keys(np.arange(len(first)), charted["title"], credited, "song")
     titles = catalogue.tracks["title"].iloc[rows]
     place = _may_be_called(titles, {name for title in charted["title"] for name in _title_keys(title)})
     wanted = _keys(place, titles.iloc[place], artist_keys(catalogue.tracks.iloc[rows[place]]), "place")

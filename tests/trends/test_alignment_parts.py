@@ -13,7 +13,7 @@ from soundscope.trends import alignment as al
 from soundscope.trends import measure
 from soundscope.trends.catalogue import Catalogue
 from soundscope.trends.kernel import kernel_density, leave_one_out, prototype_density
-from soundscope.trends.momentum import artist_history, artist_keys
+from soundscope.trends.momentum import artist_history, artist_keys, credited_keys
 from soundscope.trends.popularity import popularity_as_of
 from soundscope.trends.profile import BANDWIDTH, ChartWeeks, Profile, Releases, make_profile
 from soundscope.trends.sound import as_published, points
@@ -197,6 +197,19 @@ def test_nobody_has_a_history_before_charting(town: Catalogue) -> None:
 def test_guests_named_in_titles_count_for_momentum() -> None:
     row = pd.DataFrame({"artist": ["Bo"], "artists": ["Bo; Al"], "title": ["Go (feat. Cy)"]})
     assert set(artist_keys(row)[0]) == {"bo", "al", "cy"}
+
+
+def test_names_side_by_side_count_once_both_have_charted() -> None:
+    """`Jay Z Kanye West` is two names, and no later chart date may say so."""
+    credits = pd.Series(
+        ["Jay Z Kanye West", "Jay Z", "Kanye West Featuring Nobody", "Jay Z Kanye West", "Robin Luke", "Robin", "Luke"]
+    )
+    day = np.array(["2011-01-01", "2011-01-08", "2011-01-15", "2011-01-15", "2011-01-22", "2011-01-01", "2011-01-01"], "M8[D]")
+    together = "jayzkanyewest"
+    found = credited_keys(credits, day)
+    assert found[0] == (together,)
+    assert found[3] == (together, "jayz", "kanyewest")
+    assert found[4] == ("robinluke",)
 
 
 def test_popularity_is_what_was_observed_by_then_else_from_the_chart(town: Catalogue) -> None:

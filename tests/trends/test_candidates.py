@@ -9,7 +9,7 @@ from trends_world import CHART, SHARES, Parts, catalogue
 
 from soundscope.trends import likelihood as lk
 from soundscope.trends.backtest import Scored, figures, quarters
-from soundscope.trends.candidates import find_candidates, slot_date, slots
+from soundscope.trends.candidates import earlier_songs, find_candidates, slot_date, slots
 from soundscope.trends.catalogue import Catalogue
 
 pytestmark = pytest.mark.e2e
@@ -180,3 +180,34 @@ def test_margins_are_those_on_the_same_songs(town: Catalogue) -> None:
 
 def test_quarters_are_named() -> None:
     assert quarters(np.array(["2011-01-31", "2011-12-01"], dtype="datetime64[D]")).tolist() == ["2011Q1", "2011Q4"]
+
+
+def test_what_became_of_earlier_songs_is_what_was_known_by_release(town: Catalogue) -> None:
+    """Compared with counting one by one; an outcome within its 91 days is nobody's knowledge yet."""
+    found = find_candidates(town, CHART)
+    artist = np.array([f"act {row % 7}" for row in found.row], dtype=object)
+    got = earlier_songs(artist, found)
+    day = found.released.astype(int)
+    for place in range(0, len(found), 11):
+        age = day[place] - day
+        own = artist == artist[place]
+        settled = own & (age > 91) & (age < 1_826)
+        hits, songs = found.label[settled].sum(), settled.sum()
+        share = (hits + 0.14) / (songs + 2)
+        wanted = [np.log(share / (1 - share)), np.log1p(songs - hits), np.log1p((own & (age > 0) & (age < 365)).sum())]
+        assert got[place] == pytest.approx(wanted)
+    assert got[:, 0].std() > 0.1
+
+
+def test_of_many_songs_a_sample_is_learnt_from_and_the_odds_stay_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    inputs = rng.normal(size=(12_000, 15))
+    chance = 1 / (1 + np.exp(3.0 - inputs[:, 0]))
+    label = (rng.random(12_000) < chance).astype(np.int64)
+    allowed = np.ones(12_000, dtype=bool)
+    whole = lk.fit(2000, inputs, label, allowed).predict(inputs)
+    monkeypatch.setattr(lk, "MAX_ROWS", 3_000)
+    sampled = lk.fit(2000, inputs, label, allowed)
+    assert (sampled.n_train, sampled.n_positive) == (12_000, label.sum())
+    assert sampled.predict(inputs).mean() == pytest.approx(label.mean(), rel=0.15)
+    assert np.corrcoef(sampled.predict(inputs), whole)[0, 1] > 0.7
