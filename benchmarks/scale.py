@@ -47,10 +47,10 @@ QUESTION = (
 # --- steps, each in a process of its own ---
 
 
-def steps(names: list[str], folder: Path, came: str) -> None:
+def steps(names: list[str], folder: Path, came: str, skip: Sequence[str]) -> None:
     """Run steps in the home that the environment names, in one run as the product does; print a line for each.
 
-    A line tells seconds, processor seconds, the highest memory of the process so far in GB, and what the step has to say.
+    What alignment and scoring find is built by their own steps; where those are skipped, their tables are built with the others. A line tells seconds, processor seconds, the highest memory of the process so far in GB, and what the step has to say.
     """
     from soundscope.pipeline.run import open_run
     from soundscope.settings import load_settings
@@ -58,7 +58,7 @@ def steps(names: list[str], folder: Path, came: str) -> None:
     with open_run(load_settings(), "benchmark") as run:
         for name in names:
             began, cpu = time.perf_counter(), time.process_time()
-            said = _STEPS[name](run, folder, came)
+            said = _build(run, skip) if name == "build" else _STEPS[name](run, folder, came)
             row = {"step": name, "s": time.perf_counter() - began, "cpu": time.process_time() - cpu, "said": said}
             print(json.dumps(row | {"gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6}), flush=True)
 
@@ -96,10 +96,11 @@ def _match(run: Any, _folder: Path, _came: str) -> Any:
     return match_step(run)
 
 
-def _build(run: Any, _folder: Path, _came: str) -> Any:
+def _build(run: Any, skip: Sequence[str]) -> Any:
     from soundscope.pipeline.steps import build_step
 
-    return _slowest(build_step(run, exclude=("staging", "ml", "tag:alignment")))
+    later = [part for part, step in (("ml", "score"), ("tag:alignment", "align")) if step not in skip]
+    return _slowest(build_step(run, exclude=("staging", *later)))
 
 
 def _align(run: Any, _folder: Path, _came: str) -> Any:
@@ -147,7 +148,6 @@ _STEPS: dict[str, Callable[[Any, Path, str], Any]] = {
     "load": _load,
     "staging": _staging,
     "match": _match,
-    "build": _build,
     "align": _align,
     "train": _train,
     "score": _score,
@@ -212,14 +212,15 @@ def measure(
         child(home, __file__, "--world", str(n_tracks), str(years), str(seed), "--files", str(files))
         first = [name for name in FIRST if name not in skip]
         for group in [first] if together else [[name] for name in first]:
-            for found in _lines(child(home, __file__, "--steps", *group, "--files", str(files))):
+            for found in _lines(child(home, __file__, "--steps", *group, "--files", str(files), "--skip", *skip)):
                 note(found["step"], found)
             if rivals and "build" in group:
                 _rivals(home, note)
         note("disk", {"s": 0.0, "cpu": 0.0, "said": {"MB": _megabytes(home)}})
         names = [name for name in WEEK if name not in skip]
-        for came, its in (("week", names), ("fresh", FRESH)):
-            for found in _lines(child(home, __file__, "--steps", *its, "--came", came, "--files", str(files))):
+        for came, its, left_out in (("week", names, skip), ("fresh", FRESH, LONG)):
+            arguments = ("--steps", *its, "--came", came, "--files", str(files), "--skip", *left_out)
+            for found in _lines(child(home, __file__, *arguments)):
                 note(f"{came}: {found['step']}", found)
         for name, arguments in (("help", ["--help"]), ("sql select 1", ["sql", "select 1"]), ("sql question", ["sql", QUESTION])):
             done = min(
@@ -300,7 +301,7 @@ def main() -> None:
     parser.add_argument("--years", type=int, nargs="+", default=[1, 10, 60])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--smoke", action="store_true", help="a thousand tracks, one year, without alignment and training")
-    parser.add_argument("--skip", nargs="+", choices=LONG, default=[], help="leave out alignment, training or scoring")
+    parser.add_argument("--skip", nargs="*", choices=LONG, default=[], help="leave out alignment, training or scoring")
     parser.add_argument("--without-rivals", action="store_true", help="leave out the floor, pandas and polars")
     parser.add_argument("--json", type=Path, help="write all rows there")
     parser.add_argument("--steps", nargs="+", help=argparse.SUPPRESS)
@@ -310,7 +311,7 @@ def main() -> None:
     parser.add_argument("--files", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.steps:
-        steps(given.steps, given.files, given.came)
+        steps(given.steps, given.files, given.came, given.skip)
         return
     if given.world:
         from scale_world import write_world
