@@ -74,7 +74,7 @@ model's SQL does, all is built. A model keeps the promise where every input that
 
 {# Into how many slices of tracks a whole build is cut, so that memory does not grow with them: so many rows of an input at a time. #}
 {% macro slices_of(now) -%}
-    {% set rows = env_var('SOUNDSCOPE_SLICE_ROWS', '3000000') %}
+    {% set rows = env_var('SOUNDSCOPE_SLICE_ROWS', '1500000') %}
     {{ return(run_query(
         'select cast(coalesce(ceil(max(n) / ' ~ rows ~ '), 1) as int) from (select sum(n) as n from ' ~ now ~ ' where part >= 0 group by input)'
     ).rows[0][0] | int) }}
