@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from soundscope.errors import BadInput
@@ -89,6 +90,10 @@ def mapping_of(columns: Sequence[str], given: Mapping[str, str], kind: str, file
             raise BadInput(
                 f"There is no field {field!r} to map {column!r} to.", next_step=f"fields are: {', '.join(sorted(SYNONYMS))}."
             )
+    twice = [field for field, n in Counter(given.values()).items() if n > 1]
+    if twice:
+        named = ", ".join(column for column, field in given.items() if field == twice[0])
+        raise BadInput(f"--map gives {twice[0]} to several columns: {named}.", next_step="give it to one of them.")
     free = [column for column in columns if column not in given]
     mapping = {field: column for field, column in guess(free).items() if field not in given.values()}
     mapping |= {field: column for column, field in given.items()}
@@ -111,7 +116,7 @@ def check_needed(
     if kind in ("tracks", "features") and not named and not any(field in mapping for field in _IDENTITY):
         missing = ["title", "artist"] if "title" not in mapping else ["artist"]
     if kind == "features" and not any(name in mapping for name in FEATURES if name != "duration_ms"):
-        missing.append("a feature such as danceability")
+        missing.append("danceability (or another feature)")
     if kind == "chart":
         missing = [field for field in ("rank", "title") if field not in mapping]
         missing += [] if "artist" in mapping or "artists" in mapping else ["artist"]

@@ -25,8 +25,11 @@ LONGEST_ROW = 1 << 20
 ROWS_AT_ONCE = 500_000
 # A row of the file. No column of a file is called so.
 _ROW = '"@row"'
-# An id alone, at the end of a URI, or at the end of a web address.
-_SPOTIFY_ID = r"(?:^|[:/])([0-9A-Za-z]{22})(?:[?#].*)?$"
+# The id of a track: alone, or at the end of a URI or a web address. Those of albums and artists look the same and are none.
+_OF_TRACK = "(?:spotify:|.*[:/](?:tracks?|audio-analysis|audio-features)[:/])"
+_SPOTIFY_ID = f"^{_OF_TRACK}?([0-9A-Za-z]{{22}})(?:[/?#].*)?$"
+# What a column of other ids must be to be taken for it: 128 bits begin with 0 to 7, words of 22 letters do not.
+_SURELY_SPOTIFY = f"^(?:{_OF_TRACK}([0-9A-Za-z]{{22}})(?:[/?#].*)?|([0-7][0-9A-Za-z]{{21}}))$"
 
 
 def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Callable[[str, int, int], None]) -> Iterator[None]:
@@ -44,7 +47,9 @@ def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Cal
     source, rejects = relation(file, payload)
     mapping = payload["mapping"]
     exprs = _expressions(mapping, payload)
-    columns = ", ".join(f'{expression} as "{name}"' for name, expression in exprs.items())
+    raw = _as_written(mapping, exprs)
+    columns = ", ".join(f'{expression} as "{name}"' for name, expression in [*exprs.items(), *raw.values()])
+    written = {field: name for field, (name, _) in raw.items()}
     common = (
         f"{literal(provider)} as provider, cast({literal(line['fetched_at'].rstrip('Z'))} as timestamp) as fetched_at, "
         f"{literal(line['run_id'])} as run_id, {literal(path.relative_to(root).as_posix())} as landing_file"
@@ -61,8 +66,10 @@ def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Cal
         unwrap_names(con, "imported")
         for table, given in targets:
             stage, names = _stage(con, table, given)
+            if table == "track_links":
+                add("quarantine", 0, _links_to_nothing(con))
             bounds = {"popularity": (0.0, 100.0)} if table == "popularity" else None
-            add(table, *insert_typed(con, table, stage, names, bounds))
+            add(table, *insert_typed(con, table, stage, names, bounds, written))
         begin += n
         if n == ROWS_AT_ONCE:
             con.execute("drop table imported; drop table if exists stage")
@@ -77,9 +84,9 @@ def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Cal
     if payload["format"] in ("json", "ndjson"):
         con.execute(
             f"create or replace temp table reject_errors as select line, left(json, {_LINE_CUT}) as csv_line, "
-            f"if({_TOO_LONG}, 'it is longer than {LONGEST_ROW:,} bytes', 'no JSON') as error_message "
+            f"if({_TOO_LONG}, 'it is longer than {LONGEST_ROW:,} bytes', if(json_valid(json), 'no JSON object', 'no JSON')) as error_message "
             f"from (select row_number() over () as line, json from {_rows(file, payload)}) "
-            f"where ({_TOO_LONG} or not json_valid(json)) and trim(json) <> ''"
+            f"where ({_TOO_LONG} or not {_IS_OBJECT}) and trim(json) <> ''"
         )
     if rejects:
         add("quarantine", 0, _reject(con, common))
@@ -102,9 +109,14 @@ def relation(file: Path, payload: Mapping[str, Any]) -> tuple[str, bool]:
     """The file as something to select from, and whether refused lines are collected."""
     name = literal(file.as_posix())
     if payload["format"] == "parquet":
-        return f"read_parquet({name})", False
+        with duckdb.connect() as con:
+            held = con.execute(f"describe from read_parquet({name})").fetchall()
+        # As JSON: SQL's own text of a list leaves out what tells a comma in a name from one between names.
+        nested = [_quoted(row[0]) for row in held if row[1].endswith("]") or row[1].startswith(("STRUCT", "MAP"))]
+        texts = ", ".join(f"cast(to_json({column}) as varchar) as {column}" for column in nested)
+        return (f"(select * replace ({texts}) from read_parquet({name}))" if nested else f"read_parquet({name})"), False
     if payload["format"] in ("json", "ndjson"):
-        objects = f"(select json from {_rows(file, payload)} where not {_TOO_LONG} and json_valid(json))"
+        objects = f"(select json from {_rows(file, payload)} where not {_TOO_LONG} and {_IS_OBJECT})"
         columns = payload["columns"]
         if columns is None:
             return objects, True
@@ -208,22 +220,20 @@ def _expressions(mapping: Mapping[str, str], payload: Mapping[str, Any]) -> dict
         for field in ("reported_last_week",)
         if field in exprs
     }
-    exprs |= {field: words(field) for field in mapping if field in ("title", "album", "mood", "era")}
-    if "source_id" in mapping:
-        exprs["source_id"] = _known(column("source_id"))
-    ids = [column(field) for field in ("spotify_id", "source_id") if field in mapping]
-    if ids:
-        found = ", ".join(f"nullif(regexp_extract({expression}, {literal(_SPOTIFY_ID)}, 1), '')" for expression in ids)
-        exprs["spotify_id"] = f"coalesce({found})"
-    if "isrc" in mapping:
-        exprs["isrc"] = f"upper(regexp_replace({_known(column('isrc'))}, '[- ]', '', 'g'))"
+    exprs |= {field: words(field) for field in mapping if field in ("title", "album")}
+    exprs |= _categories(mapping, column)
+    exprs |= _ids(mapping, column)
     if "artist" in mapping or "artists" in mapping:
         every = words("artists") if "artists" in mapping else words("artist")
         first = words("artist") if "artist" in mapping else f"trim(split_part({every}, ';', 1))"
         exprs["artist"] = first
         exprs["artists"] = f"regexp_replace({every}, ' *; *', '; ', 'g')"
     if "release_date" in mapping:
-        day = iso_day(f"regexp_replace({column('release_date')}, '\\.0$', '')", payload.get("dates"))
+        # A year that was a decimal number, and a day with a time.
+        bare = f"regexp_replace({column('release_date')}, '\\.0$', '')"
+        day = iso_day(
+            f"regexp_replace({bare}, '^ *([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})[T ][0-9]{{2}}:.*$', '\\1')", payload.get("dates")
+        )
         exprs["release_date"] = first_day(day)
         exprs["release_precision"] = precision(day)
     if "genre" in mapping:
@@ -243,7 +253,8 @@ def _expressions(mapping: Mapping[str, str], payload: Mapping[str, Any]) -> dict
         own = [_known(column("track_id"))] if "track_id" in mapping else []
         own = [f"case when regexp_full_match({e}, '[0-9A-Za-z]{{22}}') then 'spotify:' || {e} else {e} end" for e in own]
         # What is written but is no id stays as it is, to be refused: NULL would say that no track is meant.
-        by_id = [f"'spotify:' || {exprs['spotify_id']}", _known(column("spotify_id"))] if "spotify_id" in mapping else []
+        found = _extracted(column("spotify_id"), _SPOTIFY_ID, 1) if "spotify_id" in mapping else ""
+        by_id = [f"'spotify:' || {found}", _known(column("spotify_id"))] if "spotify_id" in mapping else []
         exprs["track_id"] = f"coalesce({', '.join([*own, *by_id])})"
         exprs["run_no"] = f"coalesce({column('run_no')}, '1')" if "run_no" in mapping else "'1'"
         exprs["decided_by"] = (
@@ -251,6 +262,44 @@ def _expressions(mapping: Mapping[str, str], payload: Mapping[str, Any]) -> dict
         )
         exprs["reason"] = column("reason") if "reason" in mapping else "cast(null as varchar)"
     return exprs
+
+
+def _ids(mapping: Mapping[str, str], column: Callable[[str], str]) -> dict[str, str]:
+    """Ids of a track. What stands in a column of Spotify's ids and is none stays as it is, to be refused."""
+    found = {}
+    if "source_id" in mapping:
+        found["source_id"] = _known(column("source_id"))
+    if "spotify_id" in mapping:
+        found["spotify_id"] = f"coalesce({_extracted(column('spotify_id'), _SPOTIFY_ID, 1)}, {_known(column('spotify_id'))})"
+    elif "source_id" in mapping:
+        found["spotify_id"] = f"coalesce({', '.join(_extracted(column('source_id'), _SURELY_SPOTIFY, n) for n in (1, 2))})"
+    if "isrc" in mapping:
+        found["isrc"] = f"upper(regexp_replace({_known(column('isrc'))}, '[- ]', '', 'g'))"
+    return found
+
+
+def _categories(mapping: Mapping[str, str], column: Callable[[str], str]) -> dict[str, str]:
+    """Mood and era in the case they have everywhere."""
+    found = {}
+    if "mood" in mapping:
+        mood = _known(column("mood"))
+        found["mood"] = f"upper(left({mood}, 1)) || lower(substr({mood}, 2))"
+    if "era" in mapping:
+        found["era"] = f"lower({_known(column('era'))})"
+    return found
+
+
+def _as_written(mapping: Mapping[str, str], exprs: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Field -> name and expression of a column with its text as the file has it, where the field's own is made from that: for quarantine.
+
+    Names are left out: at most NA becomes NULL in them.
+    """
+    plain = {field: f"cast({_ROW}.{_quoted(column)} as varchar)" for field, column in mapping.items() if field not in _NAMES_OF}
+    return {field: (f"@{field}", text) for field, text in plain.items() if field in exprs and exprs[field] != text}
+
+
+def _extracted(text: str, pattern: str, group: int) -> str:
+    return f"nullif(regexp_extract(trim({text}), {literal(pattern)}, {group}), '')"
 
 
 def _known(text: str) -> str:
@@ -315,9 +364,11 @@ _NAMES: dict[str, dict[str, int]] = {
 }  # fmt: skip
 _REFUSED = 'insert into raw.quarantine (table_name, "field", raw_value, reason, row_key, raw_line, provider, fetched_at, run_id, landing_file, row_no) '
 _TOO_LONG = f"strlen(json) > {LONGEST_ROW}"
+_IS_OBJECT = "(case when json_valid(json) then json_type(json) = 'OBJECT' else false end)"
 _LINE_CUT = 2000
 _RAW_LINE = f"left(cast(to_json({_ROW}) as varchar), {_LINE_CUT})"
 _PLAIN = ("descriptors", "popularity", "explicit", "rank", "reported_last_week", "reported_peak", "reported_weeks")
+_NAMES_OF = ("title", "artist", "artists", "album", "genre")
 _ID = ("source_id", "spotify_id", "isrc", "title", "artist", "artists")
 _TABLES: dict[str, tuple[str, ...]] = {
     "tracks": (*_ID, "album", "release_date", "release_precision", "duration_ms", "explicit", "mood", "era"),
@@ -371,11 +422,6 @@ def _stage(con: duckdb.DuckDBPyConnection, table: str, given: list[str]) -> tupl
         )
         return "stage", given
     if table == "track_links":
-        con.execute(
-            f"{_REFUSED}select 'track_links', 'track_id', left(track_id, 200), 'no id of a track; the row is left out', "
-            "left(concat_ws(' | ', title, artist), 300), raw_line, provider, fetched_at, run_id, landing_file, row_no from stage where not regexp_full_match(track_id, '[^:]+:.+')"
-        )
-        con.execute("delete from stage where not regexp_full_match(track_id, '[^:]+:.+')")
         con.execute("alter table stage add column status varchar default 'overridden'")
         con.execute("alter table stage add column method varchar default 'decision'")
         con.execute("alter table stage add column score varchar default '1'")
@@ -388,12 +434,23 @@ def _stage(con: duckdb.DuckDBPyConnection, table: str, given: list[str]) -> tupl
     con.execute(
         "create or replace temp table stage as select * replace (row_no * 1000 + n as row_no) from ("
         "select * exclude (genre), 'track' as subject, provider as source, trim(unnest(labels)) as label, "
-        "generate_subscripts(labels, 1) as n from (select *, case when genre like '[%' "
-        "then regexp_extract_all(genre, '''([^'']+)''|\"([^\"]+)\"') else regexp_split_to_array(genre, '[,;]') end as labels from stage))"
+        "generate_subscripts(labels, 1) as n from (select *, case when genre like '[%' and regexp_matches(genre, '[''\"]') "
+        "then regexp_extract_all(genre, '''([^'']+)''|\"([^\"]+)\"') when genre like '[%]' then regexp_split_to_array(genre[2:-2], '[,;]') else regexp_split_to_array(genre, '[,;]') end as labels from stage))"
     )
     con.execute("update stage set label = trim(label, '''\"') ")
     con.execute(f"delete from stage where label is null or label in ({', '.join(map(literal, NOTHING))})")
     return "stage", [*ids, "subject", "source", "label"]
+
+
+def _links_to_nothing(con: duckdb.DuckDBPyConnection) -> int:
+    """Decisions whose track is no id go to quarantine whole: without it they would say that no track is meant."""
+    refused = _count(
+        con,
+        f"{_REFUSED}select 'track_links', 'track_id', left(track_id, 200), 'no id of a track; the row is left out', "
+        "left(concat_ws(' | ', title, artist), 300), raw_line, provider, fetched_at, run_id, landing_file, row_no from stage where not regexp_full_match(track_id, '[^:]+:.+')",
+    )
+    con.execute("delete from stage where not regexp_full_match(track_id, '[^:]+:.+')")
+    return refused
 
 
 def _ranks_given_twice(con: duckdb.DuckDBPyConnection, provider: str, lines: str) -> int:

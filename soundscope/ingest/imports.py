@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
@@ -29,6 +29,7 @@ from soundscope.ingest.acousticbrainz import is_dump
 from soundscope.ingest.file_form import PACKED, Readable, readable
 from soundscope.ingest.import_rows import is_one_object, lists_in, named_fields, relation, said_beside
 from soundscope.ingest.ledger import Ledger, utcnow
+from soundscope.ingest.typed import EARLIEST
 from soundscope.ingest.written_dates import ORDERS, order_in
 from soundscope.settings import Settings
 from soundscope.sources.base import Outcome, Reply
@@ -191,9 +192,13 @@ def _check(request: ImportRequest) -> None:
         raise BadInput(f"--decimal {request.decimal} is no mark that numbers are written with.", next_step="say '.' or ','.")
     if request.date:
         try:
-            date.fromisoformat(request.date)
+            day = date.fromisoformat(request.date)
         except ValueError as error:
             raise BadInput(f"--date {request.date} is not a date.", next_step="write it as YYYY-MM-DD.") from error
+        if not date.fromisoformat(EARLIEST) <= day <= utcnow().date() + timedelta(days=366):
+            raise BadInput(
+                f"--date {request.date} is before {EARLIEST}, or more than a year ahead.", next_step="say the date of the chart."
+            )
 
 
 @dataclass(frozen=True)

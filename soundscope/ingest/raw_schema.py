@@ -48,7 +48,11 @@ COMMON = {
 
 _IDENTITY = {
     "source_id": Column("VARCHAR", "The provider's own id of the track."),
-    "spotify_id": Column("VARCHAR", "Spotify id of the track, 22 base62 characters; the requested id where Spotify relinks."),
+    "spotify_id": Column(
+        "VARCHAR",
+        "Spotify id of the track, 22 base62 characters; the requested id where Spotify relinks.",
+        pattern="[0-9A-Za-z]{22}",
+    ),
     "isrc": Column(
         "VARCHAR", "International Standard Recording Code, upper case without hyphens.", pattern="[A-Z]{2}[A-Z0-9]{3}[0-9]{7}"
     ),
@@ -70,7 +74,7 @@ def _share(comment: str) -> Column:
 
 
 FEATURES = {
-    "tempo": Column("DOUBLE", "Beats per minute; 0 means not detected.", 0.0, None),
+    "tempo": Column("DOUBLE", "Beats per minute, up to 500; 0 means not detected.", 0.0, 500.0),
     "danceability": _share("How suitable for dancing, 0..1."),
     "energy": _share("Perceived intensity, 0..1."),
     "valence": _share("Musical positiveness, 0..1."),
@@ -98,8 +102,8 @@ RAW: dict[str, RawTable] = {
             release_precision=Column("VARCHAR", "year, month or day.", choices=("year", "month", "day")),
             duration_ms=FEATURES["duration_ms"],
             explicit=Column("BOOLEAN", "Marked explicit."),
-            mood=Column("VARCHAR", "Mood label given by an import."),
-            era=Column("VARCHAR", "Decade label given by an import, as 2010s."),
+            mood=Column("VARCHAR", "Mood given by an import: Happy, Energetic, Calm or Sad.", pattern="Happy|Energetic|Calm|Sad"),
+            era=Column("VARCHAR", "Decade given by an import, as 2010s.", pattern="[0-9]{3}0s"),
         ),
         identity=_ANY_ID,
     ),
@@ -130,7 +134,7 @@ RAW: dict[str, RawTable] = {
             "reported_peak": Column("INTEGER", "Best rank so far as the archive reports it.", 1, 1_000_000),
             "reported_weeks": Column("INTEGER", "Weeks on the chart so far as the archive reports it.", 1, 1_000_000),
             "source_id": Column("VARCHAR", "The source's own id of the entry or track."),
-            "spotify_id": Column("VARCHAR", "Spotify id, where the source carries one."),
+            "spotify_id": Column("VARCHAR", "Spotify id, where the source carries one.", pattern="[0-9A-Za-z]{22}"),
         },
     ),
     "genre_labels": RawTable(
@@ -299,7 +303,7 @@ RAW: dict[str, RawTable] = {
             "likelihood_reason": Column("VARCHAR", "Why there is no likelihood."),
             "artist_momentum": Column("DOUBLE", "Weighted chart weeks of the artist.", 0.0, None),
             "popularity": Column("DOUBLE", "Popularity as of the date.", 0.0, 100.0),
-            "popularity_source": Column("VARCHAR", "Provider, or chart:<name>."),
+            "popularity_source": Column("VARCHAR", "Provider, or chart:<name> where no provider says it of any track."),
             "popularity_gap": Column("DOUBLE", "Alignment less the percentile of popularity.", -100.0, 100.0),
             "n_reference": Column("BIGINT", "Charting songs of the profile.", 0, None),
             "coverage": Column("DOUBLE", "Share of chart points with known sound.", 0.0, 1.0),

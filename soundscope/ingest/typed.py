@@ -83,6 +83,7 @@ def insert_typed(
     stage: str,
     given: Collection[str],
     bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+    written: Mapping[str, str] | None = None,
 ) -> tuple[int, int]:
     """Move text rows into a raw table, and what does not fit into quarantine.
 
@@ -92,6 +93,7 @@ def insert_typed(
         stage: a table of text columns (those in `given`) with the common columns and `raw_line`.
         given: which columns of the raw table the stage has; the others become NULL.
         bounds: ranges that replace those of the schema.
+        written: field -> column of the stage with its text as the file has it, where the field's own text was made from that.
     Returns:
         Rows inserted, quarantine entries written.
     """
@@ -110,13 +112,19 @@ def insert_typed(
     missing = _missing_key(spec, columns)
     names = ", ".join(f'"{name}"' for name in [*columns, *COMMON])
     inserted = con.execute(f"insert into raw.{table} ({names}) select {names} from typed t where not ({missing})").fetchone()
-    refused = _quarantine(con, table, stage, columns, given, missing)
+    refused = _quarantine(con, table, stage, columns, given, missing, written or {})
     con.execute("drop table typed")
     return int(inserted[0]) if inserted else 0, refused
 
 
 def _quarantine(
-    con: duckdb.DuckDBPyConnection, table: str, stage: str, columns: Mapping[str, Column], given: Collection[str], missing: str
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    stage: str,
+    columns: Mapping[str, Column],
+    given: Collection[str],
+    missing: str,
+    written: Mapping[str, str],
 ) -> int:
     before = con.execute("select count(*) from raw.quarantine").fetchone()
     key = _row_key(given)
@@ -133,7 +141,7 @@ def _quarantine(
             else ""
         )
         parts.append(
-            f'select {literal(table)}, {literal(name)}, left(s."{name}", {_VALUE_CUT}), {_reason(name, column, text)}, {key}, {line}, {common} '
+            f'select {literal(table)}, {literal(name)}, left(s."{written.get(name, name)}", {_VALUE_CUT}), {_reason(name, column, text)}, {key}, {line}, {common} '
             f'from {stage} s join typed t using (landing_file, row_no) where {text} is not null and t."{name}" is null{silent}'
         )
     if con.execute(f"select 1 from typed t where {missing} limit 1").fetchall():
@@ -193,10 +201,10 @@ def value(expression: str, column: Column) -> str:
         return f"case when length({text}) <= {column.longest} then {text} end" if column.longest else text
     if column.type in ("INTEGER", "BIGINT"):
         # '5.0' is a whole number, '5.7' is not: never rounded.
-        number = f"try_cast({text} as double)"
+        number = _number(text)
         cast = f"case when {number} = floor({number}) then try_cast({number} as {column.type}) end"
     elif column.type == "DOUBLE":
-        number = cast = f"try_cast({text} as double)"
+        number = _number(text)
         cast = f"case when isfinite({number}) then {number} end"
     elif column.type == "DATE":
         # Only the ISO form: 03/04/2020 has two meanings.
@@ -209,6 +217,11 @@ def value(expression: str, column: Column) -> str:
     within = [f"{number} >= {column.low}"] if column.low is not None else []
     within += [f"{number} <= {column.high}"] if column.high is not None else []
     return f"case when {' and '.join(within)} then {cast} end" if within else cast
+
+
+def _number(text: str) -> str:
+    """A number; DuckDB alone takes 1_20 for one."""
+    return f"try_cast(case when not contains({text}, '_') then {text} end as double)"
 
 
 def literal(words: str) -> str:
@@ -261,6 +274,6 @@ def _reason(name: str, column: Column, text: str) -> str:
         return literal(wrong_type)
     low = "" if column.low is None else f"{column.low:.15g}"
     high = "" if column.high is None else f"{column.high:.15g}"
-    number = f"try_cast({text} as double)"
+    number = _number(text)
     untyped = f"{number} is null" + (f" or {number} <> floor({number})" if column.type in ("INTEGER", "BIGINT") else "")
     return f"case when {untyped} then {literal(wrong_type)} else {literal(f'outside {low}..{high}')} end"

@@ -8,11 +8,13 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
-from soundscope.errors import BadInput
+from soundscope.errors import BadInput, SoundScopeError
 from soundscope.ingest.ledger import utcnow
+from soundscope.ingest.typed import create_raw
 from soundscope.pipeline.land import land_frames
 from soundscope.pipeline.loading import load_step
 from soundscope.pipeline.run import Run
+from soundscope.pipeline.unfinished import is_built
 
 # The models to build after landing.
 ALIGN_MODELS = ("tag:alignment",)
@@ -91,6 +93,11 @@ def backtest_step(run: Run, chart: str | None = None, tell: Callable[[str], None
     tested = 0
 
     with run.writer() as con:
+        create_raw(con)
+        if not is_built(con):
+            raise SoundScopeError(
+                "No table is built yet.", next_step="run `soundscope build` first, or `soundscope run` for all of it."
+            )
         done = dict(
             con.execute("select chart, max_by(input_hash, tested_at) from raw.alignment_backtest group by chart").fetchall()
         )

@@ -47,11 +47,17 @@ def ops_tables(run: Run, con: duckdb.DuckDBPyConnection, release: Mapping[str, A
         "runs": ledger_table(run.ledger, t.runs),
         "fetch_attempts": ledger_table(run.ledger, t.fetch_attempts, "attempted_at"),
         "check_results": ledger_table(run.ledger, t.check_results, "checked_at"),
-        "capabilities": ledger_table(run.ledger, t.capabilities),
-        "request_budget": request_budget(run.settings, run.ledger, run.urls),
-        "freshness": freshness(run.ledger, con),
+        "capabilities": _as_of(run, ledger_table(run.ledger, t.capabilities)),
+        "request_budget": _as_of(run, request_budget(run.settings, run.ledger, run.urls)),
+        "freshness": _as_of(run, freshness(run.ledger, con)),
         "quarantine": _quarantine(con),
     }
+
+
+def _as_of(run: Run, table: OpsTable) -> OpsTable:
+    """A table of what holds now, with the run that found it so."""
+    comments = {**table.column_comments, "run_id": "The run that published this: what is said here held then."}
+    return OpsTable(table.frame.assign(run_id=run.run_id), table.comment, comments, {**table.column_types, "run_id": "VARCHAR"})
 
 
 def ledger_table(ledger: Ledger, table: sa.Table, newest_by: str | None = None) -> OpsTable:
@@ -116,8 +122,8 @@ def freshness(ledger: Ledger, con: duckdb.DuckDBPyConnection | None) -> OpsTable
     now = utcnow()
     rows: list[dict[str, Any]] = []
     if con is not None:
-        query = "select chart, max(chart_date), max(fetched_at), count(*) from raw.chart_entries group by chart order by chart"
-        for chart, newest, fetched_at, n in con.execute(query).fetchall():
+        query = "select chart, max(chart_date), max(fetched_at), count(*), bool_or(not starts_with(provider, 'import:')) from raw.chart_entries group by chart order by chart"
+        for chart, newest, fetched_at, n, is_fetched in con.execute(query).fetchall():
             age = (now.date() - newest).days
             rows.append(
                 {
@@ -128,6 +134,7 @@ def freshness(ledger: Ledger, con: duckdb.DuckDBPyConnection | None) -> OpsTable
                     "age_days": age,
                     "n_rows": n,
                     "n_waiting": 0,
+                    "is_stale": is_fetched and age > STALE_DAYS,
                 }
             )
     u = t.units.c
@@ -148,13 +155,15 @@ def freshness(ledger: Ledger, con: duckdb.DuckDBPyConnection | None) -> OpsTable
                     "n_waiting": n_waiting,
                 }
             )
-    frame = pd.DataFrame(rows, columns=["subject", "kind", "newest_date", "fetched_at", "age_days", "n_rows", "n_waiting"])
-    frame["is_stale"] = (frame["kind"] == "chart") & (frame["age_days"] > STALE_DAYS)
+    columns = ["subject", "kind", "newest_date", "fetched_at", "age_days", "n_rows", "n_waiting", "is_stale"]
+    frame = pd.DataFrame(rows, columns=columns)
+    # A list that somebody imported once grows no older than it is.
+    frame["is_stale"] = frame["is_stale"].eq(True)
     comments = {
         "subject": "Chart or provider.", "kind": "chart, or what the provider is asked for.", "newest_date": "Date of the newest chart held.",
         "fetched_at": "When something was last fetched (UTC).", "age_days": "Days since the newest chart, or since the last fetch.",
         "n_rows": "Chart entries held, or units known.", "n_waiting": "Units still to be fetched: planned, deferred or failed.",
-        "is_stale": f"The newest chart is older than {STALE_DAYS} days.",
+        "is_stale": f"The newest chart is older than {STALE_DAYS} days, of a chart that is fetched and not imported.",
     }  # fmt: skip
     types = {
         "newest_date": "DATE",

@@ -66,6 +66,13 @@ def purge(run: Run, provider: str) -> Purged:
         create_raw(con)
         models = purge_models.trained_on(run, con, provider)
         result = Purged(provider, before=_counts(run, con, provider, models))
+        if not any(result.before.values()):
+            imports = run.settings.paths.landing / "import"
+            held = sorted(path.name for path in imports.iterdir() if path.is_dir()) if imports.exists() else []
+            raise BadInput(
+                f"Nothing was ever had of {provider}; nothing was removed.",
+                next_step=f"imported datasets are: {', '.join(held) or 'none'}.",
+            )
         known_before = _known_ids(con)
         con.execute("begin")
         for table in _RAW:

@@ -97,7 +97,9 @@ def _schema(current: Release | None) -> Iterator[Finding]:
 def _charts(file: Path) -> Iterator[Finding]:
     try:
         with duckdb.connect(str(file.resolve()), read_only=True) as con:
-            rows = con.execute("select chart, max(chart_date) from core.chart_entries group by chart order by chart").fetchall()
+            rows = con.execute(
+                "select chart, max(chart_date) from core.chart_entries where not starts_with(provider, 'import:') group by chart order by chart"
+            ).fetchall()
     except duckdb.Error:
         # The shell's finding names a file that cannot be read.
         return

@@ -1,4 +1,4 @@
-"""How popular tracks were as of a date: as the providers said by then, else by how high they charted in the year before."""
+"""How popular tracks were as of a date: as the providers said by then; where none says it of any track, by how high they charted in the year before."""
 
 from __future__ import annotations
 
@@ -21,17 +21,22 @@ def popularity_as_of(
     Args:
         newest: providers' observations of any date, for who asks today about a chart that may have ended long ago.
 
+    Nothing is known before a provider's first observation. Only where no provider ever said how popular any track is does the chart stand
+    in for them: whether it does must not depend on the date, or on one track's later observations.
+
     Columns: popularity 0..100; source, the provider or 'chart:<name>', None where nothing is known; percentile 0..100 among the tracks
     of that source that had one. From a chart: 100 times the best share of chart points in the last 52 weeks, ranked among all tracks
     known to exist by then, of which those that did not chart count 0.
     """
-    known, charted = _from_chart(catalogue, weeks, as_of)
-    exists = int(np.searchsorted(catalogue.known_since, as_of, side="right"))
     out = _Asked(rows)
-    out.take(known, 100.0 * charted, _percentiles(charted, exists - len(known)), f"chart:{weeks.chart}")
+    if not len(catalogue.popularity):
+        known, charted = _from_chart(catalogue, weeks, as_of)
+        exists = int(np.searchsorted(catalogue.known_since, as_of, side="right"))
+        out.take(known, 100.0 * charted, _percentiles(charted, exists - len(known)), f"chart:{weeks.chart}")
+        return out.frame()
     until = max(as_of, newest_observation(catalogue)) if newest else as_of
     # Most dates lie before anything was observed.
-    if len(catalogue.popularity) and until >= catalogue.observed_since:
+    if until >= catalogue.observed_since:
         seen = _from_providers(catalogue, until)
         place = catalogue.row_of.get_indexer(pd.Index(seen["track_id"]))
         seen, at = seen[place >= 0], place[place >= 0]

@@ -19,7 +19,7 @@ from soundscope.trends.catalogue import Catalogue
 from soundscope.trends.kernel import Density, kernel_density, leave_one_out, prototype_density
 
 Array = NDArray[np.float64]
-VERSION = "alignment-2"
+VERSION = "alignment-3"
 WINDOW_DAYS = 84
 # Bandwidth in standard deviations; chosen on releases up to 2010, see docs/alignment.md.
 BANDWIDTH = 1.0

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pandas as pd
 import pytest
 import zstandard
 
@@ -24,6 +25,7 @@ from soundscope.ingest.load import load_new, raw_counts, replay
 from soundscope.ingest.refusals import refusals
 from soundscope.ingest.typed import create_raw
 from soundscope.ingest.written_objects import names_in
+from soundscope.pipeline.ops import freshness
 from soundscope.settings import Settings
 
 ID = "6f807x0ima9a1j3VPbc7VN"
@@ -242,14 +244,14 @@ def test_a_load_broken_off_between_pieces_leaves_what_was_there_and_begins_again
 
 
 def test_numbers_with_a_decimal_comma_are_read_when_said(door: Door, write: Write) -> None:
-    text = "id;title;artist;energy;valence_%;tempo;popularity\na;A;Ann;0,5;53,5;1.120,25;61,5\nb;B;Ann;0.25;7;98,5;x,5\n"
+    text = "id;title;artist;energy;valence_%;tempo;popularity;duration_ms\na;A;Ann;0,5;53,5;120,25;61,5;211.120,0\nb;B;Ann;0.25;7;98,5;x,5;211.121\n"
     file = write("euro.csv", text)
     door.take(file, "features", "plain")
     advice = {row["field"]: row["advice"] for row in refusals(door.con, "plain")}
     assert "--decimal ','" in advice["energy"]
     door.take(file, "features", "euro", decimal=",")
-    shown = "select energy, valence, tempo from raw.audio_features where provider = 'import:euro' order by source_id"
-    assert door.ask(shown) == [(0.5, 0.535, 1120.25), (0.25, 0.07, 98.5)]
+    shown = "select energy, valence, tempo, duration_ms from raw.audio_features where provider = 'import:euro' order by source_id"
+    assert door.ask(shown) == [(0.5, 0.535, 120.25, 211_120), (0.25, 0.07, 98.5, 211_121)]
     assert door.ask("select popularity from raw.popularity where provider = 'import:euro'") == [(61.5,)]
     assert door.ask("""select "field", raw_value from raw.quarantine where provider = 'import:euro'""") == [
         ("popularity", "x,5"),
@@ -461,9 +463,9 @@ def test_what_programs_write_for_nothing_is_no_id_and_no_date(door: Door, write:
         (0.5, None),
     ]
     assert door.ask("select label from raw.genre_labels") == [("pop",)]
-    assert door.ask('select distinct "field", raw_value from raw.quarantine order by all') == [
-        ("isrc", "NOTONE"),
-        ("release_date", "0000-01-01"),
+    assert door.ask('select distinct "field", raw_value from raw.quarantine where "field" is not null order by all') == [
+        ("isrc", "not one"),
+        ("release_date", "0000"),
         ("release_date", "0001-01-01"),
     ]
 
@@ -480,7 +482,7 @@ def test_a_chart_as_archives_write_it(door: Door, write: Write) -> None:
         ("us", "1965-07-17", 1, "A", None),
     ]
     assert [(r["n"], r["field"], r["example"]) for r in refusals(door.con, "us") if r["field"]] == [
-        (1, "chart_date", "2999-07-04"),
+        (1, "chart_date", "7/4/2999"),
         (1, "rank", "2147483647"),
         (1, "rank", "2"),
     ]
@@ -681,3 +683,76 @@ def test_a_spotify_charts_file_says_chart_and_date_in_its_name(door: Door, write
     assert door.ask("select reported_weeks from raw.chart_entries order by rank") == weeks, "days are no weeks"
     assert door.ask("select count(*) from raw.quarantine") == [(0,)]
     assert licences(door.settings.paths.landing)[f"import:spotify_us_{period}"] == ("Spotify content (charts.spotify.com)", False)
+
+
+def test_ids_of_tracks_are_told_from_words_and_from_other_ids(door: Door, write: Write) -> None:
+    """An id is trimmed and taken out of what leads to a track; what is no id of a track is refused and told of."""
+    text = f"title,artist,spotify_id\n1,A, {ID} \n2,A,https://open.spotify.com/intl-de/track/{ID}?si=1\n3,A,spotify:track:{ID}\n"
+    text += f"4,A,https://open.spotify.com/artist/{ID}\n5,A,spotify:album:{ID}\n6,A,short\n7,A,{ID}1\n8,A,NA\n"
+    door.take(write("ids.csv", text), "tracks", "ids")
+    assert door.ask(f"select title from raw.tracks where spotify_id = '{ID}' order by 1") == [("1",), ("2",), ("3",)]
+    assert door.ask("""select raw_value from raw.quarantine where "field" = 'spotify_id' order by row_no""") == [
+        (f"https://open.spotify.com/artist/{ID}",), (f"spotify:album:{ID}",), ("short",), (f"{ID}1",),
+    ]  # fmt: skip
+    door.take(write("words.csv", f"id,title,artist\nTubthumpingChucklebutt,1,A\n{ID},2,A\n"), "tracks", "words")
+    assert door.ask("select title, spotify_id from raw.tracks where provider = 'import:words' order by 1") == [
+        ("1", None),
+        ("2", ID),
+    ]
+
+
+def test_lists_of_a_parquet_file_are_lists(door: Door, tmp_path: Path) -> None:
+    rows = [
+        {"title": "One", "artists": ["A, B", "O'Neil"], "genres": ["pop", "dance pop"], "energy": 0.5},
+        {"title": "Two", "artists": ["C"], "genres": [], "energy": 0.6},
+    ]
+    pd.DataFrame(rows).to_parquet(tmp_path / "lists.parquet")
+    door.take(tmp_path / "lists.parquet", "tracks", "lists")
+    assert door.ask("select artist, artists from raw.tracks order by row_no") == [("A, B", "A, B; O'Neil"), ("C", "C")]
+    assert door.ask("select title, label from raw.genre_labels order by all") == [("One", "dance pop"), ("One", "pop")]
+    pd.DataFrame([{"title": "One", "artist": "A", "genre": "[pop, rock]"}]).to_csv(tmp_path / "bare.csv", index=False)
+    door.take(tmp_path / "bare.csv", "tracks", "bare")
+    assert door.ask("select label from raw.genre_labels where provider = 'import:bare' order by 1") == [("pop",), ("rock",)]
+
+
+def test_values_that_nobody_can_mean_are_refused_as_they_were_written(door: Door, write: Write) -> None:
+    head = "title,artist,energy,tempo,popularity,mood,era,release_date,isrc\n"
+    text = (
+        head
+        + "1,A,150%,120045,5_0,HAPPY ,2010S,2020-05-06T12:30:00Z,\n2,A,1_0,499,50,Melancholic,2015,2099,ISRC US-RC1-76-07842\n"
+    )
+    door.take(write("odd.csv", text), "tracks", "odd")
+    assert door.ask("select energy, tempo from raw.audio_features order by row_no") == [(None, None), (None, 499.0)]
+    assert door.ask("select popularity from raw.popularity") == [(50.0,)]
+    shown = "select mood, era, release_date::varchar, release_precision from raw.tracks order by row_no"
+    assert door.ask(shown) == [("Happy", "2010s", "2020-05-06", "day"), (None, None, None, "year")]
+    assert door.ask('select distinct "field", raw_value from raw.quarantine where "field" is not null order by all') == [
+        ("energy", "150%"), ("energy", "1_0"), ("era", "2015"), ("isrc", "ISRC US-RC1-76-07842"), ("mood", "Melancholic"),
+        ("popularity", "5_0"), ("release_date", "2099"), ("tempo", "120045"),
+    ]  # fmt: skip
+
+
+def test_json_that_is_no_object_is_told_of_as_it_stood(door: Door, write: Write) -> None:
+    door.take(write("odd.ndjson", '{"title": "One", "artist": "A", "energy": 0.5}\n[1, 2]\n"text"\n{broken\n'), "tracks", "odd")
+    assert door.ask("select title from raw.tracks") == [("One",)]
+    assert door.ask("select raw_line, reason from raw.quarantine order by row_no desc") == [
+        ("[1, 2]", "the line cannot be read: no JSON object"),
+        ('"text"', "the line cannot be read: no JSON object"),
+        ("{broken", "the line cannot be read: no JSON"),
+    ]
+
+
+def test_an_imported_chart_grows_not_stale(door: Door, write: Write) -> None:
+    door.take(write("c.csv", "rank,title,artist\n1,A,B\n"), "chart", "top", chart="top_500", date="2003-11-18")
+    shown = freshness(door.ledger, door.con).frame.set_index("subject").loc["top_500"]
+    assert (shown["age_days"] > 8_000, bool(shown["is_stale"])) == (True, False)
+    door.con.execute("update raw.chart_entries set provider = 'billboard_hot_100'")
+    assert freshness(door.ledger, door.con).frame.set_index("subject").loc["top_500", "is_stale"]
+
+
+def test_bad_use_that_would_lose_values_is_refused(door: Door, write: Write) -> None:
+    file = write("two.csv", "a,b,artist\n1,2,A\n")
+    with pytest.raises(BadInput, match="--map gives title to several columns: a, b"):
+        door.take(file, "tracks", "two", given={"a": "title", "b": "title"})
+    with pytest.raises(BadInput, match="2999-01-01 is before 1860-01-01, or more than a year ahead"):
+        door.take(write("c.csv", "rank,title,artist\n1,A,B\n"), "chart", "late", chart="late", date="2999-01-01")

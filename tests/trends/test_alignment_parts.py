@@ -212,11 +212,15 @@ def test_names_side_by_side_count_once_both_have_charted() -> None:
     assert found[4] == ("robinluke",)
 
 
-def test_popularity_is_what_was_observed_by_then_else_from_the_chart(town: Catalogue) -> None:
+def test_popularity_is_what_was_observed_by_then_and_from_the_chart_where_nobody_observes_any(town: Catalogue) -> None:
     weeks, rows = ChartWeeks(town, CHART), np.arange(len(town.tracks))
     before = popularity_as_of(town, weeks, np.datetime64("2013-05-31"), rows)
     after = popularity_as_of(town, weeks, np.datetime64("2013-06-01"), rows)
-    assert set(before["source"].dropna()) == {f"chart:{CHART}"}
+    assert before.isna().all(axis=None)
+    unobserved = Catalogue(town.tracks, town.entries, town.popularity.iloc[:0])
+    charted = popularity_as_of(unobserved, ChartWeeks(unobserved, CHART), np.datetime64("2013-05-31"), rows)
+    assert set(charted["source"].dropna()) == {f"chart:{CHART}"}
+    assert charted["popularity"].dropna().between(0, 100).all()
     assert (after["source"] == "deezer").sum() == len(town.popularity)
     assert (after["source"] == "deezer")[::3].all()
     assert after["percentile"].dropna().between(0, 100).all()

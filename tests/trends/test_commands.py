@@ -15,10 +15,12 @@ from trends_world import CHART, Parts, world
 from typer.testing import CliRunner, Result
 
 from soundscope.cli import app
+from soundscope.errors import BadInput, SoundScopeError
 from soundscope.ingest.ledger import utcnow
 from soundscope.ingest.typed import create_raw
 from soundscope.pipeline import steps
 from soundscope.pipeline.align import ALIGN_MODELS, align_step, backtest_due, backtest_step
+from soundscope.pipeline.purge import purge
 from soundscope.pipeline.run import Run, open_run
 from soundscope.settings import Settings
 from soundscope.trends.words import plot
@@ -259,3 +261,22 @@ def test_without_licence_there_is_a_reason_in_place_of_a_likelihood(
     assert frame["chart_likelihood"].isna().all()
     assert frame["likelihood_reason"].str.contains("may not be trained on").all()
     assert frame["alignment"].notna().all()
+
+
+def test_where_nothing_is_built_the_back_test_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOUNDSCOPE_HOME", str(tmp_path))
+    settings = Settings()
+    settings.paths.create()
+    with pytest.raises(SoundScopeError, match="No table is built yet"), open_run(settings, "test") as run:
+        backtest_step(run)
+
+
+def test_what_was_never_had_cannot_be_purged(town_home: tuple[Settings, list[int]]) -> None:
+    """A slip of the pen takes neither tables nor releases away."""
+    settings, _ = town_home
+    before = sorted(settings.paths.releases.iterdir())
+    with pytest.raises(BadInput, match="Nothing was ever had of import:twon"), open_run(settings, "test") as run:
+        purge(run, "import:twon")
+    with closing(duckdb.connect(str(settings.paths.writer), read_only=True)) as con:
+        assert con.execute("select count(*) > 0 from marts.track_features").fetchone() == (True,)
+    assert sorted(settings.paths.releases.iterdir()) == before
