@@ -119,6 +119,8 @@ _MASKABLE = [
     "motherfuckers",
     "motherfuckin",
     "motherfucking",
+    "muthafucka",
+    "muthafuckin",
     "shit",
     "shitty",
     "bullshit",
@@ -343,7 +345,7 @@ RULES: tuple[Rule, ...] = (
         (("p!nk", "pink"), ("ke$ha", "kesha"), ("a$ap rocky", "asap rocky"), ("y$", "ys"), ("98°", "98 degrees "), ("wow!", "wow!"), ("n*e*r*d", "nerd"),
          ("$100", "$100")),
     ),
-    Rule("uncensor", "charts mask words", uncensor, (("f**k you", "fuck you"), ("b**** i'm", "bitch i'm"), ("sh*t", "shit"), ("apes**t", "apeshit"), ("*nsync", "*nsync"))),
+    Rule("uncensor", "charts mask words", uncensor, (("f**k you", "fuck you"), ("b**** i'm", "bitch i'm"), ("sh*t", "shit"), ("apes**t", "apeshit"), ("mutha***** up", "muthafucka up"), ("*nsync", "*nsync"))),
     Rule("drop quotes", "quotes of all kinds", drop_quotes, (("don’t", "dont"), ("'til", "til"), ('"heroes"', " heroes "))),
     Rule("spell signs", "one spelling of and, number", spell_signs, (("salt & pepa", "salt  and  pepa"), ("1+1", "1 and 1"), ("#9 dream", " number 9 dream"))),
     Rule(
