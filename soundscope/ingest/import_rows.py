@@ -78,9 +78,11 @@ def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Cal
         con.execute(
             f"delete from raw.{table} where provider = ? and landing_file <> ?", [provider, path.relative_to(root).as_posix()]
         )
+    lines = f"(select row_no, {_RAW_LINE} as raw_line from ({numbered}))"
     if payload["kind"] == "chart":
-        lines = f"(select row_no, {_RAW_LINE} as raw_line from ({numbered}))"
         add("quarantine", 0, _ranks_given_twice(con, provider, lines))
+    if any(table == "audio_features" for table, _ in targets):
+        add("quarantine", 0, _tracks_given_twice(con, provider, lines))
     if payload["format"] in ("json", "ndjson"):
         con.execute(
             f"create or replace temp table reject_errors as select line, left(json, {_LINE_CUT}) as csv_line, "
@@ -463,6 +465,34 @@ def _ranks_given_twice(con: duckdb.DuckDBPyConnection, provider: str, lines: str
         f"rows between unbounded preceding and unbounded following) as counts from raw.chart_entries where provider = {literal(provider)}) c "
         f"join {lines} i using (row_no) where c.counts <> c.title || chr(9) || c.artist",
     )
+
+
+def _tracks_given_twice(con: duckdb.DuckDBPyConnection, provider: str, lines: str) -> int:
+    """A track whose features the file gives twice, differently: the last row counts in the tables, the others are told of.
+
+    By hashes of ids and features, as a file may have millions of rows that are all of different tracks.
+    """
+    values = ", ".join(f'"{name}"' for name in FEATURES)
+    rows = (
+        f"select *, hash(coalesce(spotify_id, isrc, source_id)) as track, hash({values}) as vector "
+        f"from raw.audio_features where provider = {literal(provider)} and coalesce(spotify_id, isrc, source_id) is not null"
+    )
+    con.execute(
+        f"create or replace temp table told_twice as select track from ({rows}) group by track having count(*) > 1 and min(vector) <> max(vector)"
+    )
+    if con.execute("select 1 from told_twice limit 1").fetchall():
+        refused = _count(
+            con,
+            f"{_REFUSED}select 'audio_features', null, null, 'the file gives other features of this track further down; the last row counts', "
+            "left(concat_ws(' | ', f.spotify_id, f.source_id, f.isrc, f.title, f.artist), 300), i.raw_line, f.provider, f.fetched_at, f.run_id, "
+            "f.landing_file, f.row_no from (select *, last_value(vector) over (partition by track order by row_no "
+            f"rows between unbounded preceding and unbounded following) as counts from ({rows}) where track in (from told_twice)) f "
+            f"join {lines} i using (row_no) where f.counts <> f.vector",
+        )
+    else:
+        refused = 0
+    con.execute("drop table told_twice")
+    return refused
 
 
 def _reject(con: duckdb.DuckDBPyConnection, common: str) -> int:

@@ -732,6 +732,14 @@ def test_values_that_nobody_can_mean_are_refused_as_they_were_written(door: Door
     ]  # fmt: skip
 
 
+def test_a_track_given_twice_with_other_features_is_told_of(door: Door, write: Write) -> None:
+    text = "id,title,artist,energy,valence\na,1,A,0.5,0.1\na,1,A,0.5,0.1\nb,2,A,0.5,0.2\nb,2,A,0.6,0.2\nb,2,A,,0.2\n,3,A,0.1,\n,3,A,0.2,\n"
+    door.take(write("twice.csv", text), "features", "twice")
+    told = "select row_no, row_key from raw.quarantine where reason like 'the file gives other features%' order by row_no"
+    assert door.ask(told) == [(3, "b | 2 | A"), (4, "b | 2 | A")]
+    assert door.ask("select count(*) from raw.audio_features") == [(7,)]
+
+
 def test_json_that_is_no_object_is_told_of_as_it_stood(door: Door, write: Write) -> None:
     door.take(write("odd.ndjson", '{"title": "One", "artist": "A", "energy": 0.5}\n[1, 2]\n"text"\n{broken\n'), "tracks", "odd")
     assert door.ask("select title from raw.tracks") == [("One",)]
