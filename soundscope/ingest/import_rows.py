@@ -1,35 +1,26 @@
 """Import, second half: a landed file of a user becomes rows of the raw tables.
 
-The door, with its checks, is `imports.py`; what a column may mean is in `fields.py`; how text becomes a typed value is in `typed.py`.
+The door, with its checks, is `imports.py`; how a file is read is in `import_source.py`, what its columns say in `import_columns.py`; how text becomes a
+typed value is in `typed.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
-from soundscope.ingest import acousticbrainz, fields, landing
-from soundscope.ingest.raw_schema import FEATURES, SHARES
+from soundscope.ingest import acousticbrainz, landing
+from soundscope.ingest.import_columns import ROW, as_written, expressions
+from soundscope.ingest.import_source import IS_OBJECT, LONGEST_ROW, TOO_LONG, relation, rows_of
+from soundscope.ingest.raw_schema import FEATURES
 from soundscope.ingest.typed import NOTHING, insert_typed, literal
-from soundscope.ingest.written_dates import iso_day
 from soundscope.ingest.written_objects import unwrap_names
-from soundscope.sources.json_sql import first_day, precision
 
-# Bytes of one row as text. No row of a track has so many; one of megabytes would be copied and parsed beyond the memory there is.
-LONGEST_ROW = 1 << 20
 # A file is read in pieces, each from its beginning: what lies between text and typed rows is a gigabyte for so many of them, and DuckDB
 # gives none of it back before the transaction ends.
 ROWS_AT_ONCE = 500_000
-# A row of the file. No column of a file is called so.
-_ROW = '"@row"'
-# The id of a track: alone, or at the end of a URI or a web address. Those of albums and artists look the same and are none.
-_OF_TRACK = "(?:spotify:|.*[:/](?:tracks?|audio-analysis|audio-features)[:/])"
-_SPOTIFY_ID = f"^{_OF_TRACK}?([0-9A-Za-z]{{22}})(?:[/?#].*)?$"
-# What a column of other ids must be to be taken for it: 128 bits begin with 0 to 7, words of 22 letters do not.
-_SURELY_SPOTIFY = f"^(?:{_OF_TRACK}([0-9A-Za-z]{{22}})(?:[/?#].*)?|([0-7][0-9A-Za-z]{{21}}))$"
 
 
 def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Callable[[str, int, int], None]) -> Iterator[None]:
@@ -46,15 +37,15 @@ def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Cal
     file = root / payload["landed_as"]
     source, rejects = relation(file, payload)
     mapping = payload["mapping"]
-    exprs = _expressions(mapping, payload)
-    raw = _as_written(mapping, exprs)
+    exprs = expressions(mapping, payload)
+    raw = as_written(mapping, exprs)
     columns = ", ".join(f'{expression} as "{name}"' for name, expression in [*exprs.items(), *raw.values()])
     written = {field: name for field, (name, _) in raw.items()}
     common = (
         f"{literal(provider)} as provider, cast({literal(line['fetched_at'].rstrip('Z'))} as timestamp) as fetched_at, "
         f"{literal(line['run_id'])} as run_id, {literal(path.relative_to(root).as_posix())} as landing_file"
     )
-    numbered = f"select {_ROW}, row_number() over () as row_no from {source} {_ROW}"
+    numbered = f"select {ROW}, row_number() over () as row_no from {source} {ROW}"
     targets = _targets(payload["kind"], exprs)
     begin, n = 0, ROWS_AT_ONCE
     while n == ROWS_AT_ONCE:
@@ -86,9 +77,9 @@ def load_import(con: duckdb.DuckDBPyConnection, root: Path, path: Path, add: Cal
     if payload["format"] in ("json", "ndjson"):
         con.execute(
             f"create or replace temp table reject_errors as select line, left(json, {_LINE_CUT}) as csv_line, "
-            f"if({_TOO_LONG}, 'it is longer than {LONGEST_ROW:,} bytes', if(json_valid(json), 'no JSON object', 'no JSON')) as error_message "
-            f"from (select row_number() over () as line, json from {_rows(file, payload)}) "
-            f"where ({_TOO_LONG} or not {_IS_OBJECT}) and trim(json) <> ''"
+            f"if({TOO_LONG}, 'it is longer than {LONGEST_ROW:,} bytes', if(json_valid(json), 'no JSON object', 'no JSON')) as error_message "
+            f"from (select row_number() over () as line, json from {rows_of(file, payload)}) "
+            f"where ({TOO_LONG} or not {IS_OBJECT}) and trim(json) <> ''"
         )
     if rejects:
         add("quarantine", 0, _reject(con, common))
@@ -107,270 +98,9 @@ def _count(con: duckdb.DuckDBPyConnection, statement: str) -> int:
     return int(written[0]) if written else 0
 
 
-def relation(file: Path, payload: Mapping[str, Any]) -> tuple[str, bool]:
-    """The file as something to select from, and whether refused lines are collected."""
-    name = literal(file.as_posix())
-    if payload["format"] == "parquet":
-        with duckdb.connect() as con:
-            held = con.execute(f"describe from read_parquet({name})").fetchall()
-        # As JSON: SQL's own text of a list leaves out what tells a comma in a name from one between names.
-        nested = [_quoted(row[0]) for row in held if row[1].endswith("]") or row[1].startswith(("STRUCT", "MAP"))]
-        texts = ", ".join(f"cast(to_json({column}) as varchar) as {column}" for column in nested)
-        return (f"(select * replace ({texts}) from read_parquet({name}))" if nested else f"read_parquet({name})"), False
-    if payload["format"] in ("json", "ndjson"):
-        objects = f"(select json from {_rows(file, payload)} where not {_TOO_LONG} and {_IS_OBJECT})"
-        columns = payload["columns"]
-        if columns is None:
-            return objects, True
-        # All at once, so that a row is parsed once.
-        paths = ", ".join(literal(_json_path(column)) for column in columns)
-        # Names that differ in capitals alone are one column to SQL; of two values in one row that of the small letters counts.
-        alike: dict[str, list[int]] = {}
-        for n, column in sorted(enumerate(columns, 1), key=lambda pair: pair[1], reverse=True):
-            alike.setdefault(column.lower(), []).append(n)
-        picked = ", ".join(
-            f"coalesce({', '.join(f'found[{n}]' for n in numbers)}) as {_quoted(columns[numbers[0] - 1])}"
-            for numbers in alike.values()
-        )
-        return f"(select {picked} from (select json_extract_string(json, [{paths}]) as found from {objects}))", True
-    options = "header = true, all_varchar = true, ignore_errors = true, null_padding = false, store_rejects = true, max_line_size = 16777216"
-    return f"read_csv({name}, {options}, encoding = {literal(payload['encoding'])})", True
-
-
-def lists_in(file: Path) -> list[str]:
-    """Keys of a JSON file's first object that hold lists of objects and mean no field (a track has a list of artists too)."""
-    keys = f"(select json, unnest(json_keys(json)) as key from (select json from {_texts(file, {'format': 'json'})} limit 1) where json_type(json) = 'OBJECT')"
-    lists = f"select key from {keys} where json_type(json, '$.\"' || key || '\"') = 'ARRAY' and json_type(json, '$.\"' || key || '\"[0]') = 'OBJECT'"
-    try:
-        with duckdb.connect() as con:
-            return [row[0] for row in con.execute(lists).fetchall() if not fields.guess([row[0]])]
-    except duckdb.Error:
-        return []
-
-
-def is_one_object(file: Path) -> bool:
-    """Whether a JSON file is an object, not many."""
-    with duckdb.connect() as con:
-        return con.execute(f"select count(*) = 1 from (from {_texts(file, {'format': 'json'})} limit 2)").fetchone() == (True,)
-
-
-def said_beside(file: Path) -> list[str]:
-    """Keys of a JSON file's first object whose value may be meant for every row of a list beside it: the date of a chart, an artist, a genre.
-
-    What names one thing (an id, a title) or is measured of it names or measures the list, as a playlist's name does.
-    """
-    keys = f"(select json, unnest(json_keys(json)) as key from (select json from {_texts(file, {'format': 'json'})} limit 1) where json_type(json) = 'OBJECT')"
-    plain = f"select key from {keys} where json_type(json, '$.\"' || key || '\"') not in ('ARRAY', 'OBJECT')"
-    with duckdb.connect() as con:
-        names = [row[0] for row in con.execute(plain).fetchall()]
-    return [
-        name
-        for name in names
-        if not fields.guess([name]).keys() - {"chart", "chart_date", "artist", "artists", "genre", "mood", "era"}
-    ]
-
-
-def _rows(file: Path, payload: Mapping[str, Any]) -> str:
-    """The rows of a JSON file as text: its objects, or those listed under a key, each with what is said of all beside the list."""
-    texts = _texts(file, payload)
-    if not (key := payload.get("rows_in")):
-        return texts
-    said = ", ".join(f"{literal(name)}, json_extract(json, {literal(_json_path(name))})" for name in payload.get("beside", ()))
-    return (
-        "(select cast(json_merge_patch(beside, row) as varchar) as json from (select beside, unnest(listed) as row from ("
-        f"select json_object({said}) as beside, json_extract(json, {literal(_json_path(key) + '[*]')}) as listed from {texts})))"
-    )
-
-
-def _texts(file: Path, payload: Mapping[str, Any]) -> str:
-    """The rows of a JSON file as text, column `json`."""
-    if payload["format"] == "ndjson":
-        return f"(select line as json from {_lines(file)})"
-    objects = f"read_json_objects({literal(file.as_posix())}, format = 'auto', maximum_object_size = 268435456)"
-    return f"(select cast(json as varchar) as json from {objects})"
-
-
-def _lines(file: Path) -> str:
-    """The lines of a text file, column `line`: as CSV of one column with a separator that valid JSON cannot hold."""
-    options = "columns = {'line': 'VARCHAR'}, delim = '\x01', quote = '', escape = '', header = false, auto_detect = false"
-    return f"read_csv({literal(file.as_posix())}, {options}, max_line_size = 16777216)"
-
-
-def _json_path(column: str) -> str:
-    return '$."' + column.replace('"', '\\"') + '"'
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _expressions(mapping: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str, str]:
-    """Field -> text expression over the file's columns."""
-
-    def column(field: str) -> str:
-        return f"cast({_ROW}.{_quoted(mapping[field])} as varchar)"
-
-    def words(field: str) -> str:
-        # R and pandas write a missing text as NA.
-        return column(field) if payload["kind"] == "chart" else f"nullif({column(field)}, 'NA')"
-
-    exprs = {field: column(field) for field in mapping if field in FEATURES or field in _PLAIN}
-    exprs |= _numbers(exprs, mapping, payload)
-    # Spotify's charts write -1 for a song that was not there the week before, others 0 or a word.
-    exprs |= {
-        field: f"case when upper(trim({exprs[field]})) not in ('-1', '0', '--', 'N', 'NEW', 'RE', 'RE-ENTRY') then {exprs[field]} end"
-        for field in ("reported_last_week",)
-        if field in exprs
-    }
-    exprs |= {field: words(field) for field in mapping if field in ("title", "album")}
-    exprs |= _categories(mapping, column)
-    exprs |= _ids(mapping, column)
-    if "artist" in mapping or "artists" in mapping:
-        every = words("artists") if "artists" in mapping else words("artist")
-        first = words("artist") if "artist" in mapping else f"trim(split_part({every}, ';', 1))"
-        exprs["artist"] = first
-        exprs["artists"] = f"regexp_replace({every}, ' *; *', '; ', 'g')"
-    if "release_date" in mapping:
-        # A year that was a decimal number, and a day with a time.
-        bare = f"regexp_replace({column('release_date')}, '\\.0$', '')"
-        day = iso_day(
-            f"regexp_replace({bare}, '^ *([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})[T ][0-9]{{2}}:.*$', '\\1')", payload.get("dates")
-        )
-        exprs["release_date"] = first_day(day)
-        exprs["release_precision"] = precision(day)
-    if "genre" in mapping:
-        exprs["genre"] = words("genre")
-    if "popularity" in mapping:
-        exprs["observed_at"] = (
-            literal(payload["date"]) if payload["date"] and payload["kind"] != "chart" else "cast(null as varchar)"
-        )
-    if payload["kind"] == "chart":
-        exprs["chart"] = column("chart") if "chart" in mapping and not payload["chart"] else literal(payload["chart"] or "")
-        exprs["chart_date"] = (
-            iso_day(column("chart_date"), payload.get("dates"))
-            if "chart_date" in mapping and not payload["date"]
-            else literal(payload["date"] or "")
-        )
-    if payload["kind"] == "matches":
-        own = [_known(column("track_id"))] if "track_id" in mapping else []
-        own = [f"case when regexp_full_match({e}, '[0-9A-Za-z]{{22}}') then 'spotify:' || {e} else {e} end" for e in own]
-        # What is written but is no id stays as it is, to be refused: NULL would say that no track is meant.
-        found = _extracted(column("spotify_id"), _SPOTIFY_ID, 1) if "spotify_id" in mapping else ""
-        by_id = [f"'spotify:' || {found}", _known(column("spotify_id"))] if "spotify_id" in mapping else []
-        exprs["track_id"] = f"coalesce({', '.join([*own, *by_id])})"
-        exprs["run_no"] = f"coalesce({column('run_no')}, '1')" if "run_no" in mapping else "'1'"
-        exprs["decided_by"] = (
-            f"coalesce(nullif(trim({column('decided_by')}), ''), 'import')" if "decided_by" in mapping else "'import'"
-        )
-        exprs["reason"] = column("reason") if "reason" in mapping else "cast(null as varchar)"
-    return exprs
-
-
-def _ids(mapping: Mapping[str, str], column: Callable[[str], str]) -> dict[str, str]:
-    """Ids of a track. What stands in a column of Spotify's ids and is none stays as it is, to be refused."""
-    found = {}
-    if "source_id" in mapping:
-        found["source_id"] = _known(column("source_id"))
-    if "spotify_id" in mapping:
-        found["spotify_id"] = f"coalesce({_extracted(column('spotify_id'), _SPOTIFY_ID, 1)}, {_known(column('spotify_id'))})"
-    elif "source_id" in mapping:
-        found["spotify_id"] = f"coalesce({', '.join(_extracted(column('source_id'), _SURELY_SPOTIFY, n) for n in (1, 2))})"
-    if "isrc" in mapping:
-        found["isrc"] = f"upper(regexp_replace({_known(column('isrc'))}, '[- ]', '', 'g'))"
-    return found
-
-
-def _categories(mapping: Mapping[str, str], column: Callable[[str], str]) -> dict[str, str]:
-    """Mood and era in the case they have everywhere."""
-    found = {}
-    if "mood" in mapping:
-        mood = _known(column("mood"))
-        found["mood"] = f"upper(left({mood}, 1)) || lower(substr({mood}, 2))"
-    if "era" in mapping:
-        found["era"] = f"lower({_known(column('era'))})"
-    return found
-
-
-def _as_written(mapping: Mapping[str, str], exprs: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Field -> name and expression of a column with its text as the file has it, where the field's own is made from that: for quarantine.
-
-    Names are left out: at most NA becomes NULL in them.
-    """
-    plain = {field: f"cast({_ROW}.{_quoted(column)} as varchar)" for field, column in mapping.items() if field not in _NAMES_OF}
-    return {field: (f"@{field}", text) for field, text in plain.items() if field in exprs and exprs[field] != text}
-
-
-def _extracted(text: str, pattern: str, group: int) -> str:
-    return f"nullif(regexp_extract(trim({text}), {literal(pattern)}, {group}), '')"
-
-
-def _known(text: str) -> str:
-    """An id; NULL for the words that programs write for none: thousands of rows would have it in common."""
-    return f"case when trim({text}) not in ({', '.join(map(literal, NOTHING))}) then trim({text}) end"
-
-
-def _numbers(exprs: Mapping[str, str], mapping: Mapping[str, str], payload: Mapping[str, Any]) -> dict[str, str]:
-    """Numbers that are written with a comma, in hundredths or as names, as the raw tables have them."""
-    with_comma = (*FEATURES, "popularity") if payload.get("decimal") == "," else ()
-    found = {field: _with_point(exprs[field], payload["format"] == "csv") for field in with_comma if field in exprs}
-    found |= {field: _share(found.get(field, exprs[field]), mapping[field]) for field in SHARES if field in exprs}
-    return found | {field: _named(exprs[field], _NAMES[field]) for field in payload.get("named", ()) if field in exprs}
-
-
-def named_fields(con: duckdb.DuckDBPyConnection, source: str, mapping: Mapping[str, str]) -> list[str]:
-    """Fields that hold numbers and are written as names here (`F#`, `Minor`), as the first written value has it.
-
-    A name among numbers is not read: whoever writes both made a mistake in one of them.
-    """
-    found = []
-    for field in _NAMES.keys() & mapping.keys():
-        text = f"cast({_ROW}.{_quoted(mapping[field])} as varchar)"
-        first = con.execute(f"select {text} from {source} {_ROW} where {_known(text)} is not null limit 1").fetchone()
-        if first and con.execute(f"select {_named(literal(first[0]), _NAMES[field])}").fetchone() != first:
-            found.append(field)
-    return sorted(found)
-
-
-def _share(text: str, column: str) -> str:
-    """A share: in hundredths where the name of the column or the value itself says so with a %."""
-    number = f"try_cast(rtrim({text}, ' %') as double)"
-    said = "true" if "%" in column else f"{text} like '%\\%' escape '\\'"
-    return f"case when {said} and {number} is not null then cast({number} / 100 as varchar) else {text} end"
-
-
-def _with_point(text: str, is_text: bool) -> str:
-    """A number with a decimal comma, and points between its thousands if any, as SQL reads it; other text as it is.
-
-    Where numbers are no text (JSON, Parquet) a point without a comma is theirs.
-    """
-    pattern = "[-+]?([0-9]+|[0-9]{1,3}([.][0-9]{3})+)?,[0-9]+([eE][-+]?[0-9]+)? *%?" + (
-        "|[-+]?[0-9]{1,3}([.][0-9]{3})+" if is_text else ""
-    )
-    # 0.250 is no thousands.
-    read = f"regexp_full_match(trim({text}), '{pattern}') and not regexp_matches(trim({text}), '^[-+]?0[.]')"
-    return f"case when {read} then replace(replace({text}, '.', ''), ',', '.') else {text} end"
-
-
-def _named(text: str, names: Mapping[str, int]) -> str:
-    """The number of a value that is written as a name; of `C#/Db` the first."""
-    pairs = ", ".join(f"{literal(name)}: {number}" for name, number in names.items())
-    name = f"translate(upper(trim(split_part({text}, '/', 1))), '\u266f\u266d', '#B')"
-    return f"coalesce(cast((map {{{pairs}}})[{name}] as varchar), {text})"
-
-
-# In capitals: DB is D flat, BB is B flat.
-_NAMES: dict[str, dict[str, int]] = {
-    "key": {"C": 0, "B#": 0, "C#": 1, "DB": 1, "D": 2, "D#": 3, "EB": 3, "E": 4, "FB": 4, "F": 5, "E#": 5, "F#": 6, "GB": 6, "G": 7,
-            "G#": 8, "AB": 8, "A": 9, "A#": 10, "BB": 10, "B": 11, "CB": 11},
-    "mode": {"MAJOR": 1, "MINOR": 0},
-}  # fmt: skip
 _REFUSED = 'insert into raw.quarantine (table_name, "field", raw_value, reason, row_key, raw_line, provider, fetched_at, run_id, landing_file, row_no) '
-_TOO_LONG = f"strlen(json) > {LONGEST_ROW}"
-_IS_OBJECT = "(case when json_valid(json) then json_type(json) = 'OBJECT' else false end)"
 _LINE_CUT = 2000
-_RAW_LINE = f"left(cast(to_json({_ROW}) as varchar), {_LINE_CUT})"
-_PLAIN = ("descriptors", "popularity", "explicit", "rank", "reported_last_week", "reported_peak", "reported_weeks")
-_NAMES_OF = ("title", "artist", "artists", "album", "genre")
+_RAW_LINE = f"left(cast(to_json({ROW}) as varchar), {_LINE_CUT})"
 _ID = ("source_id", "spotify_id", "isrc", "title", "artist", "artists")
 _TABLES: dict[str, tuple[str, ...]] = {
     "tracks": (*_ID, "album", "release_date", "release_precision", "duration_ms", "explicit", "mood", "era"),

@@ -27,7 +27,8 @@ from soundscope.errors import BadInput, DiskFull
 from soundscope.ingest import acousticbrainz, fields, landing
 from soundscope.ingest.acousticbrainz import is_dump
 from soundscope.ingest.file_form import PACKED, Readable, readable
-from soundscope.ingest.import_rows import is_one_object, lists_in, named_fields, relation, said_beside
+from soundscope.ingest.import_columns import named_fields
+from soundscope.ingest.import_source import is_one_object, lists_in, relation, said_beside
 from soundscope.ingest.ledger import Ledger, utcnow
 from soundscope.ingest.typed import EARLIEST
 from soundscope.ingest.written_dates import ORDERS, order_in

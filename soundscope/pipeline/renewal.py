@@ -19,10 +19,11 @@ from soundscope.warehouse.connect import open_writer
 _RULES = (
     "ingest/fields.py",
     "ingest/identity.py",
-    "ingest/import_rows.py",
+    "ingest/import_*.py",
     "ingest/load.py",
     "ingest/raw_schema.py",
     "ingest/typed.py",
+    "ingest/written_*.py",
     "sources/*.py",
 )
 
