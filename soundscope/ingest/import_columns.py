@@ -156,7 +156,7 @@ def named_fields(con: duckdb.DuckDBPyConnection, source: str, mapping: Mapping[s
 
 def _share(text: str, column: str) -> str:
     """A share: in hundredths where the name of the column or the value itself says so with a %."""
-    number = f"try_cast(rtrim({text}, ' %') as double)"
+    number = f"try_cast(case when not contains({text}, '_') then rtrim({text}, ' %') end as double)"
     said = "true" if "%" in column else f"{text} like '%\\%' escape '\\'"
     return f"case when {said} and {number} is not null then cast({number} / 100 as varchar) else {text} end"
 

@@ -101,6 +101,9 @@ def _count(con: duckdb.DuckDBPyConnection, statement: str) -> int:
 _REFUSED = 'insert into raw.quarantine (table_name, "field", raw_value, reason, row_key, raw_line, provider, fetched_at, run_id, landing_file, row_no) '
 _LINE_CUT = 2000
 _RAW_LINE = f"left(cast(to_json({ROW}) as varchar), {_LINE_CUT})"
+_MARKS, _ESCAPED = "'\"", r"\'"
+# An item of a written list, in quotation marks or bare.
+_LISTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^,;\s'"][^,;]*"""
 _ID = ("source_id", "spotify_id", "isrc", "title", "artist", "artists")
 _TABLES: dict[str, tuple[str, ...]] = {
     "tracks": (*_ID, "album", "release_date", "release_precision", "duration_ms", "explicit", "mood", "era"),
@@ -166,10 +169,11 @@ def _stage(con: duckdb.DuckDBPyConnection, table: str, given: list[str]) -> tupl
     con.execute(
         "create or replace temp table stage as select * replace (row_no * 1000 + n as row_no) from ("
         "select * exclude (genre), 'track' as subject, provider as source, trim(unnest(labels)) as label, "
-        "generate_subscripts(labels, 1) as n from (select *, case when genre like '[%' and regexp_matches(genre, '[''\"]') "
-        "then regexp_extract_all(genre, '''([^'']+)''|\"([^\"]+)\"') when genre like '[%]' then regexp_split_to_array(genre[2:-2], '[,;]') else regexp_split_to_array(genre, '[,;]') end as labels from stage))"
+        "generate_subscripts(labels, 1) as n from (select *, case when genre like '[%' then "
+        f"regexp_extract_all(trim(genre, '[]'), {literal(_LISTED)}) else regexp_split_to_array(genre, '[,;]') end as labels from stage))"
     )
-    con.execute("update stage set label = trim(label, '''\"') ")
+    unquoted = f"trim(trim(label), {literal(_MARKS)})"
+    con.execute(f"update stage set label = replace({unquoted}, {literal(_ESCAPED)}, {literal(_MARKS[0])})")
     con.execute(f"delete from stage where label is null or label in ({', '.join(map(literal, NOTHING))})")
     return "stage", [*ids, "subject", "source", "label"]
 
@@ -200,12 +204,13 @@ def _ranks_given_twice(con: duckdb.DuckDBPyConnection, provider: str, lines: str
 def _tracks_given_twice(con: duckdb.DuckDBPyConnection, provider: str, lines: str) -> int:
     """A track whose features the file gives twice, differently: the last row counts in the tables, the others are told of.
 
-    By hashes of ids and features, as a file may have millions of rows that are all of different tracks.
+    By hashes of ids and features, as a file may have millions of rows that are all of different tracks. Who has no id is known by title, artist
+    and duration.
     """
     values = ", ".join(f'"{name}"' for name in FEATURES)
     rows = (
-        f"select *, hash(coalesce(spotify_id, isrc, source_id)) as track, hash({values}) as vector "
-        f"from raw.audio_features where provider = {literal(provider)} and coalesce(spotify_id, isrc, source_id) is not null"
+        "select *, hash(coalesce(spotify_id, isrc, source_id, concat_ws(chr(9), lower(title), lower(artist), duration_ms))) as track, "
+        f"hash({values}) as vector from raw.audio_features where provider = {literal(provider)}"
     )
     con.execute(
         f"create or replace temp table told_twice as select track from ({rows}) group by track having count(*) > 1 and min(vector) <> max(vector)"

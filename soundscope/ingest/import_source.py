@@ -22,12 +22,14 @@ def relation(file: Path, payload: Mapping[str, Any]) -> tuple[str, bool]:
     """The file as something to select from, and whether refused lines are collected."""
     name = literal(file.as_posix())
     if payload["format"] == "parquet":
+        # Old writers do not say that their texts are texts.
+        read = f"read_parquet({name}, binary_as_string = true)"
         with duckdb.connect() as con:
-            held = con.execute(f"describe from read_parquet({name})").fetchall()
+            held = con.execute(f"describe from {read}").fetchall()
         # As JSON: SQL's own text of a list leaves out what tells a comma in a name from one between names.
         nested = [quoted(row[0]) for row in held if row[1].endswith("]") or row[1].startswith(("STRUCT", "MAP"))]
         texts = ", ".join(f"cast(to_json({column}) as varchar) as {column}" for column in nested)
-        return (f"(select * replace ({texts}) from read_parquet({name}))" if nested else f"read_parquet({name})"), False
+        return (f"(select * replace ({texts}) from {read})" if nested else read), False
     if payload["format"] in ("json", "ndjson"):
         objects = f"(select json from {rows_of(file, payload)} where not {TOO_LONG} and {IS_OBJECT})"
         columns = payload["columns"]

@@ -27,7 +27,7 @@ from soundscope.errors import BadInput, DiskFull
 from soundscope.ingest import acousticbrainz, fields, landing
 from soundscope.ingest.acousticbrainz import is_dump
 from soundscope.ingest.file_form import PACKED, Readable, readable
-from soundscope.ingest.import_columns import named_fields
+from soundscope.ingest.import_columns import ROW, named_fields
 from soundscope.ingest.import_source import is_one_object, lists_in, relation, said_beside
 from soundscope.ingest.ledger import Ledger, utcnow
 from soundscope.ingest.typed import EARLIEST
@@ -288,6 +288,8 @@ def _columns(name: str, read: Readable, listed: _Source | None) -> list[str]:
         raise BadInput(f"{name} cannot be read as {read.form}: {reason}", next_step=hint) from error
     if not columns:
         raise BadInput(f"{name} holds no rows.", next_step="check that it is the file you meant.")
+    if clash := [column for column in columns if column.lower() == ROW.strip('"')]:
+        raise BadInput(f"{name} has a column called {clash[0]}, which is taken.", next_step="give it another name.")
     return columns
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Container
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from soundscope.errors import BadInput
 from soundscope.match.normalise import artist_key, fold, words_of
@@ -174,19 +175,18 @@ def parse_credit(credit: str) -> Credit:
     )
 
 
-def run_together(credit: str, known: Container[str]) -> tuple[str, ...]:
+def run_together(credit: str, known: Mapping[str, Any]) -> tuple[str, ...]:
     """Keys of two names printed side by side with nothing between (`Jay Z Kanye West`); empty where the credit is anything else.
 
     Args:
-        known: keys of names. Both names must be known and of two words at least: one word too many a name begins or ends with.
+        known: since when names are known, by key. Both names must be known and of two words at least: one word too many a name begins or ends
+            with. Where a credit can be cut in several ways, that which was known first counts, so that names known later change nothing.
     """
     pieces = parse_credit(credit).pieces
     words = pieces[0].split() if len(pieces) == 1 else []
-    for cut in range(2, len(words) - 1):
-        names = _key(" ".join(words[:cut])), _key(" ".join(words[cut:]))
-        if all(name in known for name in names):
-            return names
-    return ()
+    cuts = [(_key(" ".join(words[:cut])), _key(" ".join(words[cut:]))) for cut in range(2, len(words) - 1)]
+    both = [names for names in cuts if all(name in known for name in names)]
+    return min(both, key=lambda names: max(known[name] for name in names), default=())
 
 
 def _as_two_names(found: re.Match[str]) -> str:

@@ -145,26 +145,31 @@ _MASKABLE = [
 ]
 
 
+_LONGEST_MASKABLE = max(map(len, _MASKABLE))
+
+
 def _unmask(match: re.Match[str]) -> str:
     masked = match.group().rstrip()
     if not re.search("[a-z]", masked):
         return match.group()
-    exact = _usual_word(masked.replace("*", "[a-z]")) or _usual_word(re.sub(r"\*+", "[a-z]+", masked))
+    exact = None if len(masked) > _LONGEST_MASKABLE else _usual_word(masked.replace("*", "[a-z]"))
+    exact = exact or _usual_word(re.sub(r"\*+", "[a-z]+", masked))
     if exact:
         return exact
-    # `apes**t`, `f*ckwithme`: the usual word is a part of what was masked, each asterisk one letter of it.
+    # `apes**t`, `f*ckwithme`: the usual word is a part of what was masked, each asterisk one letter inside it; one at the end is a footnote's.
     begin, end = masked.index("*"), masked.rindex("*") + 1
-    for first in range(begin + 1):
-        for last in range(len(masked), end - 1, -1):
+    if end - begin > _LONGEST_MASKABLE:
+        return match.group()
+    for first in range(max(0, end - _LONGEST_MASKABLE), begin):
+        for last in range(min(len(masked), begin + _LONGEST_MASKABLE), end, -1):
             word = _usual_word(masked[first:last].replace("*", "[a-z]"))
-            if word and re.search("[a-z]", masked[first:last]):
+            if word:
                 return masked[:first] + word + masked[last:]
     return match.group()
 
 
 def _usual_word(pattern: str) -> str | None:
-    compiled = re.compile(pattern)
-    return next((word for word in _MASKABLE if compiled.fullmatch(word)), None)
+    return next((word for word in _MASKABLE if re.fullmatch(pattern, word)), None)
 
 
 def uncensor(text: str) -> str:

@@ -85,10 +85,10 @@ def fit(
     kept = allowed & np.isfinite(inputs[:, -2:]).all(axis=1)
     x, y = inputs[kept], label[kept]
     positive = int(y.sum())
-    if len(y) < MIN_ROWS or positive < MIN_POSITIVE or positive == len(y):
+    if len(y) < MIN_ROWS or min(positive, len(y) - positive) < MIN_POSITIVE:
         forbidden = int((~allowed).sum())
         reason = (
-            f"not trained for {year}: {len(y):,} trainable songs with {positive:,} that charted; {MIN_ROWS} and {MIN_POSITIVE} are needed"
+            f"not trained for {year}: {len(y):,} trainable songs with {positive:,} that charted; {MIN_ROWS} are needed, and {MIN_POSITIVE} that charted and that did not"
             + (f"; {forbidden:,} more may not be trained on" if forbidden else "")
         )
         return Likelihood(year, len(y), positive, reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import compress
@@ -100,12 +100,18 @@ def _before(values: NDArray[np.float64], low: NDArray[np.intp], high: NDArray[np
 _SPAN, _SHIFT = 1 << 20, 1 << 19
 
 
-def artist_history(catalogue: Catalogue, charts: Sequence[str] | None = None) -> History:
-    """History by artist: every name in a printed credit counts."""
+def artist_history(catalogue: Catalogue, charts: Sequence[str] | None = None, of: Collection[str] | None = None) -> History:
+    """History by artist: every name in a printed credit counts.
+
+    Args:
+        of: keys of the artists that are asked about, if not all are: only their entries are summed up then.
+    """
     entries, place = _of_charts(catalogue, charts)
-    return _history(
-        credited_keys(entries["artist"], catalogue.day[place]), catalogue.day[place], entries, catalogue.song_of_entry[place]
-    )
+    keys = credited_keys(entries["artist"], catalogue.day[place])
+    if of is not None:
+        theirs = [number for number, names in enumerate(keys) if not set(names).isdisjoint(of)]
+        entries, place, keys = entries.iloc[theirs], place[theirs], [keys[number] for number in theirs]
+    return _history(keys, catalogue.day[place], entries, catalogue.song_of_entry[place])
 
 
 def credited_keys(credits: pd.Series, day: Days) -> list[tuple[str, ...]]:

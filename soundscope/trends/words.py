@@ -17,7 +17,7 @@ from soundscope.match.titles import parse_title
 from soundscope.trends import alignment as al
 from soundscope.trends.batches import Aligner
 from soundscope.trends.catalogue import Catalogue, first_artist, song_keys
-from soundscope.trends.momentum import artist_history, song_history
+from soundscope.trends.momentum import History, artist_history, song_history
 from soundscope.trends.popularity import popularity_as_of
 from soundscope.trends.sound import INPUTS
 
@@ -80,7 +80,7 @@ def find_track(catalogue: Catalogue, wanted: str) -> int:
 
 
 def _entries_by(catalogue: Catalogue, artists: tuple[str, ...]) -> Catalogue:
-    """The catalogue with the chart entries alone that credit one of these artists: what histories of one track are made from."""
+    """The catalogue with the chart entries alone that credit one of these artists: what the history of one song is made from."""
     wanted = set(artists)
     is_theirs = {credit: not wanted.isdisjoint(parse_credit(credit).parts) for credit in catalogue.entries["artist"].unique()}
     entries = catalogue.entries[catalogue.entries["artist"].map(is_theirs).to_numpy(dtype=bool)].reset_index(drop=True)
@@ -110,7 +110,7 @@ def explain(aligner: Aligner, row: int, chart: str, likelihood: tuple[float | No
     seen = popularity_as_of(c, aligner.weeks(chart), as_of, one, newest=True).iloc[0]
     fit = float(al.percentile(scores, among_scores)[0])
     artists = aligner.artists(one)
-    near = _entries_by(c, artists[0])
+    history = artist_history(c, [chart], of=set(artists[0]))
     features = [{"feature": name, "z": _known(z[i]), "contribution": float(values[0, i])} for i, name in enumerate(INPUTS)]
     return Alignment(
         chart=chart,
@@ -123,18 +123,21 @@ def explain(aligner: Aligner, row: int, chart: str, likelihood: tuple[float | No
         n_reference=profile.n_reference,
         chart_likelihood=likelihood[0],
         likelihood_reason=likelihood[1],
-        artist_momentum=float(artist_history(near, [chart]).as_of(artists, np.array([as_of]))["momentum"].iloc[0]),
+        artist_momentum=float(history.as_of(artists, np.array([as_of]))["momentum"].iloc[0]),
         popularity=_known(seen["popularity"]),
         popularity_source=None if pd.isna(seen["source"]) else str(seen["source"]),
         popularity_gap=_known(fit - seen["percentile"]),
         features=sorted(features, key=lambda f: -abs(f["contribution"])),
         nearest=[{str(k): v for k, v in near.items()} for near in al.nearest(c, profile, row).to_dict("records")],
-        temporal=temporal(near, row, chart, as_of),
+        temporal=temporal(_entries_by(c, artists[0]), row, chart, as_of, history),
     )
 
 
-def temporal(catalogue: Catalogue, row: int, chart: str, as_of: np.datetime64) -> dict[str, Any]:
+def temporal(catalogue: Catalogue, row: int, chart: str, as_of: np.datetime64, artists: History | None = None) -> dict[str, Any]:
     """What time says of a track and its artist as of a date: weeks since release, season, history of song and artist, popularity's trend.
+
+    Args:
+        artists: artists' history on the chart, where it is at hand.
 
     trend_of_popularity is in points per four weeks, from the observations of one provider up to the date; None with fewer than two.
     """
@@ -142,7 +145,8 @@ def temporal(catalogue: Catalogue, row: int, chart: str, as_of: np.datetime64) -
     when = np.array([as_of])
     song = song_history(catalogue, [chart]).as_of([tuple(song_keys(tracks["title"], tracks["artist"]))], when).iloc[0]
     credit = tracks["artist"].iloc[0]
-    artist = artist_history(catalogue, [chart]).as_of([(first_artist(credit),) if isinstance(credit, str) else ()], when).iloc[0]
+    history = artists or artist_history(catalogue, [chart])
+    artist = history.as_of([(first_artist(credit),) if isinstance(credit, str) else ()], when).iloc[0]
     released = catalogue.released[row]
     is_out = not np.isnat(released) and released <= as_of
     month = int(str(as_of)[5:7])
@@ -260,7 +264,8 @@ def read_sleepers(con: duckdb.DuckDBPyConnection, chart: str | None, *, misfits:
     """Songs that fit a chart and are hardly known, widest gap first; with `misfits`, charting songs that do not fit.
 
     Popularity and gap are by the newest popularity known (`popularity_since` says from when it holds), so charts that ended before
-    anybody observed popularity have sleepers too; where no provider knows a track, by its place on the chart.
+    anybody observed popularity have sleepers too; where no provider says it of any
+    track, by the place on the chart.
     One row per chart and song: editions share their title and first artist, or their recording, and the best known one speaks for them.
     Karaoke, tributes, remixes and the like of songs that charted are left out: they sound like hits because they are copies of hits.
 

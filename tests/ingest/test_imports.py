@@ -14,6 +14,8 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 
@@ -713,6 +715,18 @@ def test_lists_of_a_parquet_file_are_lists(door: Door, tmp_path: Path) -> None:
     pd.DataFrame([{"title": "One", "artist": "A", "genre": "[pop, rock]"}]).to_csv(tmp_path / "bare.csv", index=False)
     door.take(tmp_path / "bare.csv", "tracks", "bare")
     assert door.ask("select label from raw.genre_labels where provider = 'import:bare' order by 1") == [("pop",), ("rock",)]
+    mixed = ["['Children\\'s Music', R&B]", "[rock, 'a, b']", "[Children's Music, Pop]"]
+    pd.DataFrame([{"title": f"{n}", "artist": "A", "genre": one} for n, one in enumerate(mixed)]).to_csv(
+        tmp_path / "mixed.csv", index=False
+    )
+    door.take(tmp_path / "mixed.csv", "tracks", "mixed")
+    assert door.ask("select title, label from raw.genre_labels where provider = 'import:mixed' order by all") == [
+        ("0", "Children's Music"), ("0", "R&B"), ("1", "a, b"), ("1", "rock"), ("2", "Children's Music"), ("2", "Pop"),
+    ]  # fmt: skip
+    old = pa.table({"title": pa.array(["Halo"]), "artist": pa.array(["Beyoncé".encode()], pa.binary()), "energy": [0.5]})
+    pq.write_table(old, tmp_path / "old.parquet")
+    door.take(tmp_path / "old.parquet", "tracks", "old")
+    assert door.ask("select artist from raw.tracks where provider = 'import:old'") == [("Beyoncé",)]
 
 
 def test_values_that_nobody_can_mean_are_refused_as_they_were_written(door: Door, write: Write) -> None:
@@ -736,7 +750,7 @@ def test_a_track_given_twice_with_other_features_is_told_of(door: Door, write: W
     text = "id,title,artist,energy,valence\na,1,A,0.5,0.1\na,1,A,0.5,0.1\nb,2,A,0.5,0.2\nb,2,A,0.6,0.2\nb,2,A,,0.2\n,3,A,0.1,\n,3,A,0.2,\n"
     door.take(write("twice.csv", text), "features", "twice")
     told = "select row_no, row_key from raw.quarantine where reason like 'the file gives other features%' order by row_no"
-    assert door.ask(told) == [(3, "b | 2 | A"), (4, "b | 2 | A")]
+    assert door.ask(told) == [(3, "b | 2 | A"), (4, "b | 2 | A"), (6, "3 | A")]
     assert door.ask("select count(*) from raw.audio_features") == [(7,)]
 
 
@@ -762,5 +776,7 @@ def test_bad_use_that_would_lose_values_is_refused(door: Door, write: Write) -> 
     file = write("two.csv", "a,b,artist\n1,2,A\n")
     with pytest.raises(BadInput, match="--map gives title to several columns: a, b"):
         door.take(file, "tracks", "two", given={"a": "title", "b": "title"})
+    with pytest.raises(BadInput, match="has a column called @row"):
+        door.take(write("row.csv", "title,artist,@row\n1,A,B\n"), "tracks", "row")
     with pytest.raises(BadInput, match="2999-01-01 is before 1860-01-01, or more than a year ahead"):
         door.take(write("c.csv", "rank,title,artist\n1,A,B\n"), "chart", "late", chart="late", date="2999-01-01")

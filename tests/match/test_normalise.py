@@ -7,7 +7,7 @@ import random
 import pytest
 
 from soundscope.match.credits import ALIASES_FILE, aliases, parse_credit
-from soundscope.match.normalise import RULES, Rule, artist_key, fold, title_key, words_of
+from soundscope.match.normalise import RULES, Rule, artist_key, fold, title_key, uncensor, words_of
 from soundscope.match.titles import parse_title
 
 EXAMPLES = [(rule, before, after) for rule in RULES for before, after in rule.examples]
@@ -183,3 +183,15 @@ def test_aliases_are_neither_idle_nor_chained() -> None:
 def test_title_key_drops_articles_only_where_something_remains() -> None:
     assert title_key("the the") == "the"
     assert title_key("the") == "the"
+
+
+@pytest.mark.parametrize("title", ["Last Christmas*", "Texas*", "Adam*", "*Hits", "Shoe*"])
+def test_a_footnote_is_no_mask(title: str) -> None:
+    assert parse_title(title).core == parse_title(title.replace("*", "")).core
+
+
+def test_a_long_word_with_an_asterisk_takes_no_time() -> None:
+    """Each span was tried: hours for a word of some thousand letters."""
+    word = "a" * 5_000 + "*" + "b" * 5_000
+    assert uncensor(word) == word
+    assert uncensor("a" * 5_000 + "s*itb") == "a" * 5_000 + "shitb"

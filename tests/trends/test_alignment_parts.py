@@ -210,6 +210,10 @@ def test_names_side_by_side_count_once_both_have_charted() -> None:
     assert found[0] == (together,)
     assert found[3] == (together, "jayz", "kanyewest")
     assert found[4] == ("robinluke",)
+    # Names of a later day that would cut it elsewhere change nothing.
+    both = pd.Series(["Aa Bb Cc", "Dd Ee", "Aa Bb Cc Dd Ee", "Aa Bb", "Cc Dd Ee"])
+    years = np.array(["1990-01-06", "1990-01-06", "1995-01-07", "2030-01-05", "2031-01-04"], "M8[D]")
+    assert credited_keys(both, years)[2] == credited_keys(both[:3], years[:3])[2] == ("aabbccddee", "aabbcc", "ddee")
 
 
 def test_popularity_is_what_was_observed_by_then_and_from_the_chart_where_nobody_observes_any(town: Catalogue) -> None:

@@ -142,6 +142,13 @@ def test_the_licence_guard_says_why_there_is_no_model() -> None:
     assert np.isnan(model.predict(x[:5])).all()
 
 
+def test_where_hardly_a_song_did_not_chart_there_is_no_model() -> None:
+    x, y = drawn()
+    y[:] = 1
+    y[:3] = 0
+    assert "that did not" in (lk.fit(2020, x, y, np.ones(len(y), dtype=bool), linear=(0, 1)).reason or "")
+
+
 def test_forbidden_rows_teach_nothing() -> None:
     x, y = drawn()
     allowed = np.arange(len(y)) % 2 == 0
