@@ -88,7 +88,7 @@ def fit(
     if len(y) < MIN_ROWS or min(positive, len(y) - positive) < MIN_POSITIVE:
         forbidden = int((~allowed).sum())
         reason = (
-            f"not trained for {year}: {len(y):,} trainable songs with {positive:,} that charted; {MIN_ROWS} are needed, and {MIN_POSITIVE} that charted and that did not"
+            f"not trained for {year}: {len(y):,} trainable songs with {positive:,} that charted; {MIN_ROWS} are needed, and of those that charted and of those that did not {MIN_POSITIVE} each"
             + (f"; {forbidden:,} more may not be trained on" if forbidden else "")
         )
         return Likelihood(year, len(y), positive, reason)

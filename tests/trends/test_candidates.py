@@ -146,7 +146,7 @@ def test_where_hardly_a_song_did_not_chart_there_is_no_model() -> None:
     x, y = drawn()
     y[:] = 1
     y[:3] = 0
-    assert "that did not" in (lk.fit(2020, x, y, np.ones(len(y), dtype=bool), linear=(0, 1)).reason or "")
+    assert "of those that did not 20 each" in (lk.fit(2020, x, y, np.ones(len(y), dtype=bool), linear=(0, 1)).reason or "")
 
 
 def test_forbidden_rows_teach_nothing() -> None:
