@@ -8,13 +8,13 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
-from soundscope.errors import BadInput, SoundScopeError
+from soundscope.errors import BadInput
 from soundscope.ingest.ledger import utcnow
 from soundscope.ingest.typed import create_raw
 from soundscope.pipeline.land import land_frames
 from soundscope.pipeline.loading import load_step
 from soundscope.pipeline.run import Run
-from soundscope.pipeline.unfinished import is_built
+from soundscope.pipeline.unfinished import require_built
 
 # The models to build after landing.
 ALIGN_MODELS = ("tag:alignment",)
@@ -94,10 +94,7 @@ def backtest_step(run: Run, chart: str | None = None, tell: Callable[[str], None
 
     with run.writer() as con:
         create_raw(con)
-        if not is_built(con):
-            raise SoundScopeError(
-                "No table is built yet.", next_step="run `soundscope build` first, or `soundscope run` for all of it."
-            )
+        require_built(con)
         done = dict(
             con.execute("select chart, max_by(input_hash, tested_at) from raw.alignment_backtest group by chart").fetchall()
         )

@@ -92,6 +92,18 @@ def is_built(con: duckdb.DuckDBPyConnection) -> bool:
     return bool(con.execute("select 1 from duckdb_tables() where schema_name = 'core' and table_name = 'tracks'").fetchall())
 
 
+def require_built(con: duckdb.DuckDBPyConnection) -> None:
+    """Whether there are tables to read.
+
+    Raises:
+        SoundScopeError: nothing was built yet.
+    """
+    if not is_built(con):
+        raise SoundScopeError(
+            "No table is built yet.", next_step="run `soundscope build` first, or `soundscope run` for all of it."
+        )
+
+
 def require_whole(con: duckdb.DuckDBPyConnection, paths: Paths, *, results: bool = True) -> None:
     """Whether the private warehouse holds a candidate that can be published, or with `results=False` trained on and scored.
 
@@ -104,7 +116,4 @@ def require_whole(con: duckdb.DuckDBPyConnection, paths: Paths, *, results: bool
             f"The last build did not come to its end ({', '.join(sorted(map(_said, parts)))}), so its tables do not belong together.",
             next_step="run `soundscope build` again, or `soundscope run`; the published release is untouched.",
         )
-    if not is_built(con):
-        raise SoundScopeError(
-            "No table is built yet.", next_step="run `soundscope build` first, or `soundscope run` for all of it."
-        )
+    require_built(con)
